@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+#
+# bash completion for prewarm(1). Needs nothing of the bash-completion package.
+
+# Offers those of the given words that begin with $cur.
+_prewarm_words() {
+  mapfile -t COMPREPLY < <(compgen -W "$*" -- "$cur")
+}
+
+_prewarm_files() {
+  compopt -o filenames 2>/dev/null
+  mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+}
+
+# Executable files found through PATH, by name; files, once a slash was typed.
+_prewarm_programs() {
+  if [[ $cur == */* ]]; then
+    _prewarm_files
+    return
+  fi
+  local directory file
+  local -a directories
+  local -A found=()
+  IFS=: read -ra directories <<<"$PATH"
+  for directory in "${directories[@]}"; do
+    for file in "${directory:-.}/$cur"*; do
+      if [[ -f $file && -x $file ]]; then found[${file##*/}]=1; fi
+    done
+  done
+  COMPREPLY=("${!found[@]}")
+}
+
+_prewarm() {
+  local cur=${COMP_WORDS[COMP_CWORD]}
+  local previous=${COMP_WORDS[COMP_CWORD - 1]}
+  COMPREPLY=()
+  # Readline breaks --option=value into three words.
+  if [[ $cur == = ]]; then
+    cur=
+  elif [[ $previous == = ]]; then
+    previous=${COMP_WORDS[COMP_CWORD - 2]}
+  fi
+
+  if ((COMP_CWORD == 1)); then
+    if [[ $cur == -* ]]; then
+      _prewarm_words --help --version
+    else
+      _prewarm_words run plan doctor
+    fi
+    return
+  fi
+
+  # Where the subcommand's own options end: at the first operand, or at -c COMMANDS.
+  local -i i operands=0
+  for ((i = 2; i < COMP_CWORD; ++i)); do
+    case ${COMP_WORDS[i]} in
+      --stats-json | --max-warm | --isolation)
+        if [[ ${COMP_WORDS[i + 1]-} == = ]]; then ((++i)); fi
+        ((++i))
+        ;;
+      -c)
+        ((++i, operands += i < COMP_CWORD))
+        ;;
+      -*) ;;
+      *) ((++operands)) ;;
+    esac
+  done
+
+  case ${COMP_WORDS[1]} in
+    run)
+      if ((operands > 0)); then
+        _prewarm_files
+        return
+      fi
+      case $previous in
+        --isolation) _prewarm_words clone exec ;;
+        --stats-json) _prewarm_files ;;
+        --max-warm | -c) ;;
+        *)
+          if [[ $cur == -* ]]; then
+            _prewarm_words -c --stats --stats-json --no-learn --max-warm --isolation --bash --help
+          else
+            _prewarm_files
+          fi
+          ;;
+      esac
+      ;;
+    plan)
+      if [[ $cur == -* ]] && ((operands == 0)); then
+        _prewarm_words --json --help
+      else
+        _prewarm_files
+      fi
+      ;;
+    doctor)
+      if [[ $cur == -* ]]; then
+        _prewarm_words --json --help
+      else
+        _prewarm_programs
+      fi
+      ;;
+  esac
+}
+
+complete -F _prewarm prewarm

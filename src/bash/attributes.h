@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// What a program inherits from the shell beside descriptors and environment.
+#pragma once
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <cstdint>
+
+#include "os/fd.h"
+
+namespace prewarm::bash {
+
+// Attributes that a parked process got when it was started, and that nobody changes at release:
+// limits, priority, affinity, group, control group. As long as the shell's are the same, so are
+// those of what it parked.
+class Inherited {
+ public:
+  // Takes what holds now as the reference. `floor`: lowest number for own descriptors.
+  void snapshot(int floor);
+  bool unchanged() const;
+  // Whether limits leave room for parking at all; a program that parks under a tight limit could
+  // fail to load the agent.
+  static bool limits_allow_parking();
+
+ private:
+  struct Values {
+    rlimit limits[RLIM_NLIMITS];
+    int nice;
+    int policy;
+    int io_priority;
+    pid_t group;
+    unsigned long affinity[16];
+    char control_group[256];
+    char oom_score[8];
+  };
+  void read(Values& values) const;
+
+  Values values_{};
+  os::Fd control_group_;
+  os::Fd oom_score_;
+};
+
+// The dispositions that bash's child would have restored before an exec: bit n-1 is set if signal n
+// would be ignored. `at_start` are the signals that the shell found ignored when it started.
+std::uint64_t ignored_after_restore(std::uint64_t at_start);
+
+// Signals that are ignored in this process now.
+std::uint64_t ignored_now();
+
+std::uint64_t mask_bits(const sigset_t& set);
+
+mode_t current_umask();
+
+}  // namespace prewarm::bash

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Direct launches: what bash is about to fork is released from a parked process instead.
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "bash/front.h"
+#include "bash/redirections.h"
+#include "bash/words.h"
+
+struct fd_bitmap;
+
+namespace prewarm::bash {
+
+using launch::Descriptor;
+using launch::Reason;
+
+namespace {
+
+// A clone that is just being made is worth waiting for; this long.
+constexpr int kClaimWaitMs = 20;
+
+// The words from the command's name on: `command` and its options may stand before it.
+const WORD_LIST* from_name(const WORD_LIST* words, const char* name) {
+  while (words != nullptr && words->word->word != name) words = words->next;
+  return words;
+}
+
+std::vector<char*> arguments(const WORD_LIST* words) {
+  std::vector<char*> argv;
+  for (; words != nullptr; words = words->next) argv.push_back(words->word->word);
+  argv.push_back(nullptr);
+  return argv;
+}
+
+// Takes away what a subshell would have closed before its exec (execute_cmd.c, close_fd_bitmap).
+void remove_closed(std::vector<int>& fds, const fd_bitmap* closed) {
+  if (closed == nullptr) return;
+  std::erase_if(fds, [closed](int fd) { return fd < closed->size && closed->bitmap[fd] != 0; });
+}
+
+}  // namespace
+
+pid_t Front::instead_of_fork() {
+  fork_reason_ = Reason::none;
+  if (!shell_may_launch()) return 0;
+  if (substitution.armed) return launch_substitution();
+  if (frame.command == nullptr || frame.command->type != cm_simple || frame.async != 0) return 0;
+  if (frame.pipe_in == kNoPipe && frame.pipe_out == kNoPipe) return launch_simple();
+  return launch_element();
+}
+
+// A simple command in the foreground: bash has expanded, searched and traced, and has made the
+// environment; it now forks to redirect and exec.
+pid_t Front::launch_simple() {
+  const WORD_LIST* words = from_name(frame.words, this_command_name);
+  if (words == nullptr || frame.searched != this_command_name || frame.path == nullptr) return 0;
+  Order order;
+  order.path = frame.path;
+  order.argv = arguments(words);
+  order.env = export_env;
+  park::Claim claimed;
+  Reason reason = Reason::none;
+  if (!fill_descriptors(order)) {
+    reason = Reason::too_many_descriptors;
+  } else if (!add_redirections(order, frame.command->value.Simple->redirects)) {
+    reason = Reason::redirection;
+  } else {
+    reason = claim(order, claimed);
+    if (reason == Reason::none) reason = send(order, claimed);
+  }
+  return reason == Reason::none ? claimed.pid : cold(frame.path, reason);
+}
+
+// What the program would inherit from the shell.
+bool Front::fill_descriptors(Order& order) {
+  if (!prepare_pool() || !descriptors.inheritable(scratch_fds_)) return false;
+  remove_closed(scratch_fds_, frame.fds_to_close);
+  if (scratch_fds_.size() > launch::kMaxDescriptors) return false;
+  for (const int fd : scratch_fds_) order.descriptors.push_back({fd, fd});
+  return true;
+}
+
+bool Front::add_redirections(Order& order, REDIRECT* redirects) {
+  if (redirects == nullptr) return true;
+  if (!translate(redirects, order.set_up)) return false;
+  // A copy of a descriptor that isn't there is an error message of bash's: leave it to a subshell.
+  std::vector<int> open;
+  for (const Descriptor& d : order.descriptors) open.push_back(d.target);
+  for (const launch::SetUp& s : order.set_up) {
+    const auto is_open = [&open](int fd) {
+      return std::find(open.begin(), open.end(), fd) != open.end();
+    };
+    if (s.kind == launch::OperationKind::close) {
+      std::erase(open, s.fd);
+      continue;
+    }
+    if (s.kind == launch::OperationKind::dup && !is_open(s.other)) return false;
+    if (!is_open(s.fd)) open.push_back(s.fd);
+  }
+  return true;
+}
+
+Pending* Front::free_pending() {
+  for (Pending& p : pendings_) {
+    if (!p.active) return &p;
+  }
+  return nullptr;
+}
+
+void Front::fill_request(const Order& order, launch::LaunchRequest& request) {
+  request.path = order.path.c_str();
+  request.argv = order.argv.data();
+  request.env = order.env;
+  request.descriptors = order.descriptors;
+  request.cwd = cwd_fd();
+  request.umask = current_umask();
+  request.signal_mask = mask_bits(top_level_mask);
+  request.signal_ignored = ignored_after_restore(ignored_at_start_);
+  request.set_up = order.set_up;
+}
+
+// bash closes its ends of pipes as soon as it believes that they were inherited.
+void Front::own_descriptors(Pending& pending, const Order& order) {
+  pending.owned.clear();
+  for (int& fd : pending.fds) {
+    if (std::find(order.to_own.begin(), order.to_own.end(), fd) == order.to_own.end()) continue;
+    const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, floor_);
+    if (copy < 0) continue;  // repeating the launch would fail then, with an error
+    fd = copy;
+    pending.owned.push_back(copy);
+  }
+}
+
+// Claims a parked process that would serve `order` exactly.
+Reason Front::claim(const Order& order, park::Claim& claimed) {
+  const char* path = order.path.c_str();
+  if (const Reason r = refusal(path); r != Reason::none) return r;
+  const int program = pool_->find(path);
+  if (program < 0) return Reason::not_parked_yet;
+  const auto index = static_cast<unsigned>(program);
+  if (!inherited_.unchanged()) {
+    drop_pool();
+    return Reason::limits_changed;
+  }
+  if (const Reason r = pool_->check_fresh(index, order.env); r != Reason::none) return r;
+  const auto result = pool_->claim(index, park::SlotKind::direct, kClaimWaitMs);
+  if (result) {
+    claimed = *result;
+    return Reason::none;
+  }
+  if (result.error() >= Reason::not_found) refusals_.emplace_back(path, result.error());
+  return result.error();
+}
+
+// All that is needed to make the launch, and to make it again. Null if there is no room for it.
+Pending* Front::fill_pending(const Order& order, const park::Claim& claimed) {
+  Pending* pending = free_pending();
+  if (pending == nullptr) return nullptr;
+  launch::LaunchRequest request;
+  fill_request(order, request);
+  if (request.cwd < 0 || !launch::write_request(request, claimed.generation, pending->wire)) {
+    return nullptr;
+  }
+  pending->fds.clear();
+  for (const Descriptor& d : order.descriptors) pending->fds.push_back(d.source);
+  pending->fds.push_back(request.cwd);
+  pending->hidden = false;
+  pending->ended = false;
+  pending->settled = false;
+  pending->from_pool = true;
+  pending->claim = claimed;
+  pending->pid = claimed.pid;
+  pending->shell_pid = claimed.pid;
+  pending->path = order.path;
+  pending->start_ns = now_ns();
+  return pending;
+}
+
+Reason Front::send(const Order& order, const park::Claim& claimed) {
+  Pending* pending = fill_pending(order, claimed);
+  if (pending == nullptr) {
+    pool_->give_back(claimed);
+    return Reason::request_too_large;
+  }
+  if (!pool_->release_bytes(claimed, pending->wire, pending->fds)) return Reason::system_refused;
+  own_descriptors(*pending, order);
+  pending->active = true;
+  count(order.path.c_str(), Rung::direct, Reason::none);
+  pool_->refill(claimed.program);
+  return Reason::none;
+}
+
+// One of several that are launched together: there is no going back, so if the parked process can't
+// be reached the element is started by a plain fork and exec. Its pid, or 0.
+pid_t Front::send_element(const Order& order, const park::Claim& claimed, std::size_t element,
+                          bool last) {
+  Pending* pending = fill_pending(order, claimed);
+  if (pending == nullptr) return 0;
+  if (!pool_->release_bytes(claimed, pending->wire, pending->fds) && !spawn_cold(*pending))
+    return 0;
+  own_descriptors(*pending, order);
+  pending->shell_pid = pending->pid;
+  pending->hidden = !last;
+  pending->element = static_cast<unsigned>(element);
+  pending->active = true;
+  count(order.path.c_str(), pending->from_pool ? Rung::direct : Rung::cold, Reason::none);
+  pool_->refill(claimed.program);
+  return pending->pid;
+}
+
+}  // namespace prewarm::bash

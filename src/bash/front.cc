@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "bash/front.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "bash/report.h"
+
+namespace prewarm::bash {
+
+using launch::Reason;
+
+namespace {
+
+// Idle clones that a program gets at first; its misses raise it.
+constexpr unsigned kFirstClones = 2;
+
+int descriptor_floor() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const auto top = std::min<rlim_t>(limit.rlim_cur, 1024);
+  return static_cast<int>(top / 2);
+}
+
+void write_all(int fd, const std::string& text) {
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t n = ::write(fd, text.data() + done, text.size() - done);
+    if (n <= 0) return;
+    done += static_cast<std::size_t>(n);
+  }
+}
+
+}  // namespace
+
+Front& front() {
+  static Front* instance = new Front;  // never destroyed: bash may fork and exit at any time
+  return *instance;
+}
+
+std::int64_t now_ns() {
+  timespec t{};
+  ::clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+std::string find_agent(const std::string& configured) {
+  if (!configured.empty()) return configured;
+  Dl_info info;
+  if (::dladdr(reinterpret_cast<void*>(&find_agent), &info) != 0 && info.dli_fname != nullptr) {
+    char* real = ::realpath(info.dli_fname, nullptr);
+    std::string here = real == nullptr ? info.dli_fname : real;
+    std::free(real);
+    here.resize(here.rfind('/') == std::string::npos ? 0 : here.rfind('/') + 1);
+    for (const char* name : {"libprewarm-agent.so", "../prewarm/libprewarm-agent.so"}) {
+      const std::string candidate = here + name;
+      if (::access(candidate.c_str(), R_OK) == 0) return candidate;
+    }
+  }
+  return "/usr/lib/prewarm/libprewarm-agent.so";
+}
+
+void Front::start(const launch::Settings& settings) {
+  settings_ = settings;
+  self_ = ::getpid();
+  ignored_at_start_ = ignored_now();
+  prepared_ = true;
+}
+
+void Front::enable(bool on) {
+  if (enabled_ == on) return;
+  enabled_ = on;
+  if (!on) drop_pool();
+}
+
+bool Front::prepare_pool() {
+  if (pool_ != nullptr) return true;
+  if (parking_refused_) return false;
+  parking_refused_ = true;
+  if (settings_.max_warm == 0 || !Inherited::limits_allow_parking()) return false;
+  floor_ = descriptor_floor();
+  descriptors.start();
+  park::PoolOptions options;
+  options.agent_path = find_agent(settings_.agent_path);
+  options.max_warm = settings_.max_warm;
+  options.descriptor_floor = floor_;
+  if (const char* more = std::getenv("PREWARM_PARK_DIRS")) options.more_directories = more;
+  auto pool = park::Pool::create(std::move(options));
+  if (!pool) return false;
+  pool_ = std::move(*pool);
+  inherited_.snapshot(floor_);
+  parking_refused_ = false;
+  return true;
+}
+
+void Front::drop_pool() {
+  if (pool_ == nullptr) return;
+  settle();
+  pool_.reset();
+}
+
+// What holds for the shell as a whole, whatever the command.
+Reason Front::check_shell() const {
+  if (job_control != 0) return Reason::job_control;
+  if (interactive_shell != 0 || restricted != 0 || privileged_mode != 0) return Reason::restricted;
+  if (attributes_uncertain) return Reason::shell_attributes;
+  return Reason::none;
+}
+
+bool Front::shell_may_launch() {
+  if (enabled_ && !tally_.created()) tally_.create();
+  return enabled_ && in_make_child && (make_child_flags & FORK_ASYNC) == 0 &&
+         check_shell() == Reason::none;
+}
+
+void Front::count(const char* path, Rung rung, Reason reason) {
+  tally_.count(path, rung, reason, !subshell_);
+}
+
+// bash forks after all. The child may still be served by a brokered launch, or says at its exec
+// that this was the reason.
+pid_t Front::cold(const char* path, Reason reason) {
+  fork_reason_ = reason;
+  timed_.path = path;
+  timed_.pid = 0;
+  timed_.start_ns = now_ns();
+  if (reason == Reason::not_parked_yet || reason == Reason::file_changed ||
+      reason == Reason::died) {
+    consider_parking(path);
+  }
+  return 0;
+}
+
+// A command that was called twice will be called more often: park it in the background.
+void Front::consider_parking(const char* path) {
+  if (tally_.launches(path) < 1 || !prepare_pool()) return;
+  maybe_make_export_env();
+  const auto parked = pool_->park(path, export_env, kFirstClones,
+                                  settings_.clone ? park::Isolation::clone : park::Isolation::exec);
+  if (!parked && parked.error() != Reason::limit_reached) {
+    refusals_.emplace_back(path, parked.error());
+  }
+}
+
+Reason Front::refusal(const char* path) const {
+  for (const auto& [refused, reason] : refusals_) {
+    if (refused == path) return reason;
+  }
+  return Reason::none;
+}
+
+int Front::cwd_fd() {
+  if (!cwd_.valid()) {
+    cwd_ = os::move_above(os::Fd(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)), floor_);
+  }
+  return cwd_.get();
+}
+
+bool Front::fork_failed(int error) {
+  if ((error != EAGAIN && error != ENOMEM) || pool_ == nullptr) return false;
+  parking_refused_ = true;
+  drop_pool();
+  return true;
+}
+
+void Front::after_fork_in_child(bool async) {
+  self_ = ::getpid();
+  subshell_ = true;
+  async_ancestor_ = async_ancestor_ || async;
+  living_ = 0;
+  for (Pending& p : pendings_) {
+    if (p.active) drop_owned(p);
+    p.active = false;
+  }
+  substitution = {};
+  finished_.clear();
+  hidden_statuses_.clear();
+  if (pool_ != nullptr) {
+    if (upstream_ != nullptr) upstream_->abandon();
+    upstream_ = std::move(pool_);
+  }
+  parking_refused_ = false;
+}
+
+void Front::after_fork_in_parent(pid_t pid) {
+  ++living_;
+  if (timed_.pid == 0) timed_.pid = pid;
+}
+
+void Front::before_fork() {
+  if (pool_ != nullptr) pool_->take_over_parked();
+}
+
+// The shell itself becomes another program, or ends: nothing warm may outlive it.
+void Front::before_exec() { at_exit(); }
+
+void Front::at_exit() {
+  if (self_ != ::getpid()) return;
+  drop_pool();
+  if (upstream_ != nullptr || subshell_ || reported_) return;
+  reported_ = true;
+  if (settings_.stats) write_all(2, stats_table(tally_));
+  if (!settings_.stats_json.empty()) {
+    const os::Fd fd(
+        ::open(settings_.stats_json.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    if (fd.valid()) write_all(fd.get(), stats_json(tally_));
+  }
+}
+
+}  // namespace prewarm::bash

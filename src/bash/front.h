@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The bash front door: turns what bash is about to fork or exec into a LaunchRequest.
+//
+// bash keeps doing everything that is bash's: expansion, tracing, job and status book-keeping. Only
+// two moments are ours. Where bash forks to run a command, and the command is one that a parked
+// process can serve exactly, `instead_of_fork` releases that process and its pid is what fork
+// returns (a *direct* launch: the process is bash's own child, made ahead of time). Where a forked
+// subshell of bash execs, `instead_of_exec` has the shell's parked process do it and passes on its
+// end (a *brokered* launch). In every other case fork and exec happen as always.
+//
+// One Front per process; a forked subshell inherits a copy and drops what isn't its own.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bash/attributes.h"
+#include "bash/bash_api.h"
+#include "bash/descriptors.h"
+#include "bash/tally.h"
+#include "launch/settings.h"
+#include "park/pool.h"
+
+namespace prewarm::bash {
+
+// The call of execute_command_internal that bash is in, and what has been learnt since.
+struct Frame {
+  COMMAND* command = nullptr;
+  int async = 0;
+  int pipe_in = kNoPipe;
+  int pipe_out = kNoPipe;
+  struct fd_bitmap* fds_to_close = nullptr;
+  const WORD_LIST* words = nullptr;  // the command's words, expanded
+  const char* searched = nullptr;    // the name that was last searched for on PATH
+  const char* path = nullptr;        // where it was found
+};
+
+// The call of command_substitute that bash is in; armed from its start to its fork.
+struct Substitution {
+  bool armed = false;
+  const char* text = nullptr;
+  bool backquoted = false;
+};
+
+// A builtin that was run in the shell in place of a forked child: bash is told of a child that has
+// ended. Its pid is above all that the kernel gives (PID_MAX_LIMIT is 2^22).
+struct Finished {
+  pid_t pid;
+  int status;
+};
+
+// A direct launch that bash waits for. Kept whole until its process has taken it, so that it can
+// be repeated if the process dies before that.
+struct Pending {
+  bool active = false;
+  bool hidden = false;   // bash doesn't know its pid: we wait for it (see finish_hidden)
+  bool ended = false;    // hidden: `status` is valid
+  unsigned element = 0;  // hidden: its place in the pipeline
+  bool from_pool = false;
+  bool settled = false;  // taken: it won't be repeated, nothing is kept for it any more
+  pid_t shell_pid = 0;   // what bash was told
+  pid_t pid = 0;         // what it is now
+  int status = 0;
+  park::Claim claim;
+  std::vector<char> wire;  // its request
+  std::vector<int> fds;    // its descriptors, working directory last
+  std::vector<int> owned;  // those of them that are ours to close
+  std::string path;
+  std::int64_t start_ns = 0;
+};
+
+// What a launch is made of, gathered by the different ways in.
+struct Order {
+  std::string path;
+  std::vector<char*> argv;
+  char* const* env = nullptr;
+  // Where argv and env point to if not into bash's own memory.
+  std::vector<std::string> words;
+  std::vector<char*> env_pointers;
+  std::vector<std::string> env_strings;
+  std::string echo;  // instead of a program: what the echo builtin writes
+  bool is_echo = false;
+  std::vector<launch::Descriptor> descriptors;
+  std::vector<int> to_own;  // sources among them which bash closes soon: keep copies
+  std::vector<launch::SetUp> set_up;
+};
+
+class Front {
+  using Reason = launch::Reason;
+
+ public:
+  void start(const launch::Settings& settings);
+  void enable(bool on);
+  bool enabled() const { return enabled_; }
+  bool prepared() const { return prepared_; }
+
+  // The two moments.
+  pid_t instead_of_fork();
+  void instead_of_exec(const char* path, char* const* argv, char* const* env);
+
+  // Around them.
+  void after_fork_in_child(bool async);
+  void after_fork_in_parent(pid_t pid);
+  bool fork_failed(int error);  // true: warm processes were given up, it is worth another try
+  void before_fork();
+  void before_exec();
+  pid_t wait(pid_t pid, int* status, int options);
+  void finish_hidden();
+  void at_exit();
+  void settle();
+  void changed_directory() { cwd_.reset(); }
+
+  Frame frame;
+  Substitution substitution;
+  bool in_make_child = false;
+  int make_child_flags = 0;
+  int last_pipe[2] = {-1, -1};
+  Descriptors descriptors;
+  bool attributes_uncertain = false;
+
+ private:
+  static constexpr unsigned kMaxPending = 32;
+
+  // front.cc: who may launch what, and what gets parked.
+  bool shell_may_launch();
+  bool prepare_pool();
+  void drop_pool();
+  void count(const char* path, Rung rung, Reason reason);
+  pid_t cold(const char* path, Reason reason);
+  void consider_parking(const char* path);
+  Reason refusal(const char* path) const;
+  Reason check_shell() const;
+
+  // direct.cc
+  pid_t launch_simple();
+  bool fill_descriptors(Order& order);
+  bool add_redirections(Order& order, REDIRECT* redirects);
+  Reason claim(const Order& order, park::Claim& claim);
+  Reason send(const Order& order, const park::Claim& claim);
+  pid_t send_element(const Order& order, const park::Claim& claim, std::size_t element, bool last);
+  Pending* fill_pending(const Order& order, const park::Claim& claim);
+  void fill_request(const Order& order, launch::LaunchRequest& request);
+  void own_descriptors(Pending& pending, const Order& order);
+  Pending* free_pending();
+
+  // expanded.cc: commands that bash would expand in a forked child
+  pid_t launch_element();
+  pid_t launch_substitution();
+  pid_t finish_echo(const Order& order, int fd);
+  Reason resolve(SIMPLE_COM* command, Order& order);
+  Reason find_program(const std::string& name, Order& order);
+  void make_environment(Order& order, bool own_level);
+  Reason launch_pipeline(std::vector<Order>& orders, int out, pid_t& pid);
+  bool connect(std::vector<Order>& orders, int out, std::vector<os::Fd>& pipes);
+
+  // brokered.cc
+  Reason may_broker() const;
+  Reason broker_exec(const char* path, char* const* argv, char* const* env);
+  [[noreturn]] void broker(const park::Claim& claim);
+
+  // waiting.cc
+  Pending* pending_of(pid_t pid);
+  pid_t note(pid_t pid, int status);
+  bool any_visible() const;
+  bool repeat(Pending& pending);
+  bool spawn_cold(Pending& pending);
+  static void drop_owned(Pending& pending);
+
+  bool prepared_ = false;
+  bool enabled_ = false;
+  bool async_ancestor_ = false;
+  Reason fork_reason_ = Reason::none;  // why the fork that made us was not a direct launch
+  pid_t self_ = 0;
+  launch::Settings settings_;
+  std::uint64_t ignored_at_start_ = 0;
+  int floor_ = 0;
+  int living_ = 0;  // children that bash made by fork and has not yet waited for
+  bool subshell_ = false;
+  bool reported_ = false;
+  // The cold launch that is being timed, for the estimate of what was saved.
+  struct {
+    std::string path;
+    pid_t pid = -1;
+    std::int64_t start_ns = 0;
+  } timed_;
+  int cwd_fd();
+  os::Fd cwd_;
+  std::unique_ptr<park::Pool> pool_;      // ours
+  std::unique_ptr<park::Pool> upstream_;  // of the shell that forked us
+  Inherited inherited_;
+  bool parking_refused_ = false;
+  std::vector<std::pair<std::string, Reason>> refusals_;  // programs that can't be parked, and why
+  Tally tally_;
+  std::array<Pending, kMaxPending> pendings_;
+  std::vector<Finished> finished_;
+  unsigned finished_count_ = 0;             // made so far; gives the next pid
+  std::vector<int> hidden_statuses_;        // of a substitution's pipeline, in order, last excluded
+  std::map<std::string, COMMAND*> parsed_;  // substitutions by text
+  std::vector<int> scratch_fds_;
+};
+
+Front& front();
+
+// CLOCK_MONOTONIC.
+std::int64_t now_ns();
+
+// The agent that belongs to this loadable: `configured` if given, else beside the loadable, else
+// where it was installed.
+std::string find_agent(const std::string& configured);
+
+}  // namespace prewarm::bash

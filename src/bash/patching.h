@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Two ways to get between bash and what it calls, in memory only, for this process and those it
+// forks; the file of bash stays as it is.
+//
+// An *import* is a function that bash takes from a library: its slot in bash's global offset table
+// is pointed at ours. An *entry* is a function inside bash: its first instruction is replaced by a
+// jump to ours, and the instructions that had to make room are kept in a trampoline, through which
+// ours goes on to the original. Both are refused, and nothing is changed, when anything looks
+// unusual (no such slot, instructions that can't be moved, another processor).
+#pragma once
+
+namespace prewarm::bash {
+
+class Patcher {
+ public:
+  Patcher() = default;
+  Patcher(const Patcher&) = delete;
+  Patcher& operator=(const Patcher&) = delete;
+
+  // `*original` gets the address through which the unpatched function can be called.
+  bool import(const char* name, void* replacement, void** original);
+  bool entry(void* function, void* replacement, void** original);
+
+  // Makes the trampolines executable and the tables read-only again. Nothing can be patched after.
+  bool finish();
+
+ private:
+  bool find_tables();
+  bool make_trampolines(void* near);
+
+  bool tables_known_ = false;
+  unsigned long base_ = 0;
+  const void* relocations_ = nullptr;
+  unsigned long relocations_size_ = 0;
+  const void* symbols_ = nullptr;
+  const char* strings_ = nullptr;
+  unsigned char* trampolines_ = nullptr;
+  unsigned used_ = 0;
+};
+
+}  // namespace prewarm::bash

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#include "cli/locate.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdlib>
+
+#include "prewarm_config.h"
+
+namespace prewarm::cli {
+namespace {
+
+std::string own_directory() {
+  char path[PATH_MAX];
+  const ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
+  if (n <= 0) return {};
+  std::string text(path, static_cast<std::size_t>(n));
+  return text.substr(0, text.rfind('/') + 1);
+}
+
+template <std::size_t N>
+std::string first_readable(const std::string (&candidates)[N]) {
+  for (const auto& c : candidates) {
+    if (::access(c.c_str(), R_OK) == 0) return c;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string find_loadable() {
+  const std::string here = own_directory();
+  return first_readable(
+      {here + "prewarm.so", here + "../lib/bash/prewarm", std::string(PREWARM_INSTALL_LOADABLE)});
+}
+
+std::string find_agent() {
+  const std::string here = own_directory();
+  return first_readable({here + "libprewarm-agent.so", here + "../lib/prewarm/libprewarm-agent.so",
+                         std::string(PREWARM_INSTALL_AGENT)});
+}
+
+std::string find_on_path(const std::string& name) {
+  if (name.find('/') != std::string::npos) return name;
+  const char* variable = std::getenv("PATH");
+  const std::string path = variable == nullptr ? "/usr/local/bin:/usr/bin:/bin" : variable;
+  for (std::size_t at = 0; at <= path.size();) {
+    const auto end = std::min(path.find(':', at), path.size());
+    std::string directory = path.substr(at, end - at);
+    if (directory.empty()) directory = ".";
+    const std::string candidate = directory + "/" + name;
+    struct stat s;
+    if (::stat(candidate.c_str(), &s) == 0 && S_ISREG(s.st_mode) &&
+        ::access(candidate.c_str(), X_OK) == 0) {
+      return candidate;
+    }
+    at = end + 1;
+  }
+  return {};
+}
+
+}  // namespace prewarm::cli

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+//
+// Where the parts of prewarm are: beside the command (build tree), or where they were installed.
+#pragma once
+
+#include <string>
+
+namespace prewarm::cli {
+
+std::string find_loadable();                        // empty if it isn't there
+std::string find_agent();                           // empty if it isn't there
+std::string find_on_path(const std::string& name);  // absolute path of a command; empty if none
+
+}  // namespace prewarm::cli

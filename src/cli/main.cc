@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "cli/commands.h"
+#include "prewarm_config.h"
+
+namespace prewarm::cli {
+
+void complain(const std::string& text) { std::fprintf(stderr, "prewarm: %s\n", text.c_str()); }
+
+namespace {
+
+void add_run(CLI::App& app, RunOptions& options) {
+  auto* run = app.add_subcommand("run", "Run a bash script with its commands launched warm");
+  run->footer(
+      "Everything after SCRIPT goes to the script. Without SCRIPT it is read from standard "
+      "input.");
+  // The first argument that isn't an option of ours ends them: the rest is the script's.
+  run->prefix_command();
+  run->allow_extras();
+  run->add_flag("--stats", options.stats, "End with a table of launches, reasons and time saved");
+  run->add_option("--stats-json", options.stats_json, "Write the same as JSON to FILE")
+      ->type_name("FILE");
+  run->add_flag("--no-learn", options.no_learn, "Neither use nor keep a profile of this script");
+  run->add_option("--max-warm", options.max_warm, "Processes parked at any time, at most")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+  run->add_option_function<std::string>(
+         "--isolation",
+         [&options](const std::string& mode) { options.exec_isolation = mode == "exec"; },
+         "clone: parked processes are clones of one; exec: each is exec'd on its own")
+      ->type_name("clone|exec")
+      ->check(CLI::IsMember({"clone", "exec"}));
+  run->add_flag("--bash", options.any_interpreter, "Run by bash whatever the first line says");
+  run->add_flag("-c", options.is_command, "Run the next argument as commands");
+  run->callback([run, &options] { options.arguments = run->remaining(); });
+}
+
+}  // namespace
+}  // namespace prewarm::cli
+
+int main(int argc, char** argv) {
+  using namespace prewarm::cli;
+  CLI::App app("Starts programs from processes that are already warm.", "prewarm");
+  app.set_version_flag("--version", std::string("prewarm ") + PREWARM_VERSION);
+  app.require_subcommand(1);
+  RunOptions run_options;
+  add_run(app, run_options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    return app.exit(e);
+  } catch (const CLI::Error& e) {
+    complain(std::string(e.what()) + "; see prewarm --help");
+    return kUsageError;
+  }
+  return run(run_options);
+}

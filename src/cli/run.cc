@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+//
+// `prewarm run`: becomes the bash that a user would have started, with the loadable preloaded.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+
+#include "cli/commands.h"
+#include "cli/locate.h"
+#include "launch/settings.h"
+
+namespace prewarm::cli {
+namespace {
+
+constexpr char kPreload[] = "LD_PRELOAD=";
+
+struct Interpreter {
+  std::string path;      // empty: no first line that names one
+  std::string argument;  // the optional one argument
+};
+
+Interpreter interpreter_of(const std::string& script) {
+  std::ifstream file(script, std::ios::binary);
+  std::string line;
+  char head[2] = {};
+  if (!file.read(head, 2) || head[0] != '#' || head[1] != '!') return {};
+  std::getline(file, line);
+  const auto start = line.find_first_not_of(" \t");
+  if (start == std::string::npos) return {};
+  const auto end = line.find_first_of(" \t", start);
+  Interpreter result{line.substr(start, end - start), {}};
+  if (end != std::string::npos) {
+    const auto argument = line.find_first_not_of(" \t", end);
+    if (argument != std::string::npos) {
+      result.argument = line.substr(argument, line.find_last_not_of(" \t\r") - argument + 1);
+    }
+  }
+  return result;
+}
+
+std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+// Whether bash itself would be what runs the script if it were started by name.
+bool wants_bash(const Interpreter& interpreter) {
+  if (interpreter.path.empty()) return true;
+  if (base_name(interpreter.path) == "bash") return true;
+  return base_name(interpreter.path) == "env" && base_name(interpreter.argument) == "bash";
+}
+
+// The name that a profile goes by: the script's real path.
+std::string profile_key(const std::string& script) {
+  char real[PATH_MAX];
+  return ::realpath(script.c_str(), real) == nullptr ? std::string() : std::string(real);
+}
+
+// Environment of the bash: ours, with the loadable put first into LD_PRELOAD, the settings, and `_`
+// as a shell that starts bash sets it.
+std::vector<std::string> environment(const std::string& bash, const std::string& loadable,
+                                     const launch::Settings& settings) {
+  std::vector<std::string> env;
+  bool preloaded = false;
+  for (char** e = environ; *e != nullptr; ++e) {
+    if (std::strncmp(*e, "_=", 2) == 0) {
+      env.push_back("_=" + bash);
+    } else if (!loadable.empty() && std::strncmp(*e, kPreload, sizeof kPreload - 1) == 0) {
+      env.push_back(kPreload + loadable + ":" + (*e + sizeof kPreload - 1));
+      preloaded = true;
+    } else {
+      env.emplace_back(*e);
+    }
+  }
+  if (loadable.empty()) return env;
+  if (!preloaded) env.push_back(kPreload + loadable);
+  env.push_back(std::string(launch::Settings::kVariable) + "=" + settings.to_text());
+  return env;
+}
+
+[[noreturn]] void become(const std::string& path, std::vector<std::string> argv,
+                         std::vector<std::string> env) {
+  std::vector<char*> a;
+  std::vector<char*> e;
+  for (auto& s : argv) a.push_back(s.data());
+  for (auto& s : env) e.push_back(s.data());
+  a.push_back(nullptr);
+  e.push_back(nullptr);
+  ::execve(path.c_str(), a.data(), e.data());
+  const int error = errno;
+  complain("can't run " + path + ": " + std::strerror(error));
+  std::_Exit(error == ENOENT ? 127 : 126);
+}
+
+launch::Settings settings_of(const RunOptions& options) {
+  launch::Settings s;
+  s.stats = options.stats;
+  s.stats_json = options.stats_json;
+  s.learn = !options.no_learn;
+  s.max_warm = options.max_warm;
+  s.clone = !options.exec_isolation;
+  s.agent_path = find_agent();
+  if (!options.is_command && !options.arguments.empty()) {
+    s.script = profile_key(options.arguments[0]);
+  }
+  return s;
+}
+
+// A script for another interpreter is run by that one, as starting it by name would.
+[[noreturn]] void run_by_own_interpreter(const RunOptions& options,
+                                         const Interpreter& interpreter) {
+  if (options.stats) {
+    complain("not warmed: " + options.arguments[0] + " is a script for " + interpreter.path +
+             "; use --bash to run it by bash");
+  }
+  std::vector<std::string> argv{interpreter.path};
+  if (!interpreter.argument.empty()) argv.push_back(interpreter.argument);
+  argv.insert(argv.end(), options.arguments.begin(), options.arguments.end());
+  become(interpreter.path, std::move(argv), environment({}, {}, {}));
+}
+
+}  // namespace
+
+int run(const RunOptions& options) {
+  if (!options.arguments.empty() && options.arguments[0].size() > 1 &&
+      options.arguments[0][0] == '-' && !options.is_command) {
+    complain("run: unknown option " + options.arguments[0] + "; see prewarm run --help");
+    return kUsageError;
+  }
+  if (options.is_command && options.arguments.empty()) {
+    complain("run: -c needs the commands to run; see prewarm run --help");
+    return kUsageError;
+  }
+  if (!options.is_command && !options.any_interpreter && !options.arguments.empty()) {
+    const Interpreter interpreter = interpreter_of(options.arguments[0]);
+    if (!wants_bash(interpreter)) run_by_own_interpreter(options, interpreter);
+  }
+  const std::string bash = find_on_path("bash");
+  if (bash.empty()) {
+    complain("bash was not found on PATH; install it or correct PATH");
+    return 127;
+  }
+  std::vector<std::string> argv{"bash"};
+  if (options.is_command) argv.push_back("-c");
+  argv.insert(argv.end(), options.arguments.begin(), options.arguments.end());
+  // Without the loadable the script runs all the same, only not warmed.
+  const std::string loadable =
+      options.max_warm == 0 && !options.stats ? std::string() : find_loadable();
+  become(bash, std::move(argv), environment(bash, loadable, settings_of(options)));
+}
+
+}  // namespace prewarm::cli

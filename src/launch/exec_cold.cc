@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+#include "launch/exec_cold.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+namespace prewarm::launch {
+namespace {
+
+std::vector<char*> pointers(char* strings, std::uint32_t count) {
+  std::vector<char*> out;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    out.push_back(strings);
+    strings += std::strlen(strings) + 1;
+  }
+  out.push_back(nullptr);
+  return out;
+}
+
+void place(const RequestView& request, std::span<const int> descriptors) {
+  const std::uint32_t n = request.header->fd_count;
+  int above = 3;
+  for (std::uint32_t i = 0; i < n; ++i) above = std::max(above, request.targets[i] + 1);
+  std::vector<int> moved;
+  for (std::uint32_t i = 0; i < n; ++i) {
+    moved.push_back(::fcntl(descriptors[i], F_DUPFD_CLOEXEC, above));
+  }
+  // Whatever else was inherited isn't the program's.
+  int next = 0;
+  for (std::uint32_t i = 0; i < n; ++i) {
+    if (request.targets[i] > next)
+      ::close_range(static_cast<unsigned>(next), static_cast<unsigned>(request.targets[i]) - 1, 0);
+    next = request.targets[i] + 1;
+  }
+  for (std::uint32_t i = 0; i < n; ++i) {
+    if (::dup2(moved[i], request.targets[i]) < 0) ::_exit(127);
+  }
+}
+
+void set_signals(const RequestHeader& h) {
+  for (int sig = 1; sig < 64; ++sig) {
+    const bool ignored = (h.signal_ignored >> (sig - 1) & 1) != 0;
+    ::signal(sig, ignored ? SIG_IGN : SIG_DFL);
+  }
+  sigset_t mask;
+  sigemptyset(&mask);
+  std::memcpy(&mask, &h.signal_mask, sizeof h.signal_mask);
+  ::sigprocmask(SIG_SETMASK, &mask, nullptr);
+}
+
+void run_operations(const RequestView& request) {
+  for (std::uint32_t i = 0; i < request.header->op_count; ++i) {
+    const Operation& op = request.operations[i];
+    if (op.kind == OperationKind::close) {
+      ::close(op.fd);
+    } else if (op.kind == OperationKind::dup) {
+      if (op.fd != op.other && ::dup2(op.other, op.fd) < 0) ::_exit(127);
+    } else {
+      const char* path = request.text + op.text;
+      const int fd = ::open(path, op.flags, op.mode);
+      if (fd < 0) {
+        ::dprintf(2, "%s%s: %s\n", request.text + op.error_prefix, path, std::strerror(errno));
+        ::_exit(1);
+      }
+      if (fd != op.fd) {
+        ::dup2(fd, op.fd);
+        ::close(fd);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void exec_cold(const char* path, const RequestView& request, std::span<const int> descriptors) {
+  const RequestHeader& h = *request.header;
+  if (::fchdir(descriptors[h.fd_count]) != 0) ::_exit(127);
+  place(request, descriptors);
+  ::umask(h.umask);
+  if ((h.flags & kRequestHasPgrp) != 0) ::setpgid(0, h.pgrp);
+  set_signals(h);
+  run_operations(request);
+  ::execve(path, pointers(request.argv, h.argc).data(), pointers(request.env, h.envc).data());
+  ::_exit(errno == ENOENT ? 127 : 126);
+}
+
+}  // namespace prewarm::launch

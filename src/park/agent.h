@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+//
+// The agent: the part of prewarm that lives inside a parked program. It is preloaded, takes the
+// place of __libc_start_main, lets linking and constructors happen, and then holds the program
+// just before `main` until a request releases it.
+//
+// Restrictions on everything in agent*.cc: no allocation, no errno, no stdio, no exceptions, no
+// static initialisers, no stack protector; system calls only through os/raw_syscall.h. The symbols
+// that may be undefined in the finished object are an exact list, checked by agent_symbols_test.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "launch/reason.h"
+#include "os/raw_syscall.h"
+#include "park/table.h"
+
+namespace prewarm::agent {
+
+using park::Program;
+using park::Slot;
+using park::SlotState;
+using park::Table;
+
+using MainFunction = int (*)(int, char**, char**);
+
+// Descriptors of a parked process. Everything below kControlFd is closed while it is parked, so
+// that the descriptors of a request land at their final numbers by themselves.
+inline constexpr int kControlFd = 63;
+inline constexpr int kSlotFds = 64;  // slot k's receiving end is kSlotFds + k
+
+// What the agent was told by whoever parked the program, in one environment variable:
+// "TABLEFD:CONTROLFD:INDEX:KEEP" (KEEP: 1 if the program may be cloned).
+inline constexpr char kParkVariable[] = "PREWARM_PARK";
+inline constexpr char kAgentName[] = "libprewarm-agent.so";
+
+struct State {
+  MainFunction real_main;
+  Table* table;
+  Program* program;
+  unsigned index;
+  bool may_clone;
+  bool released;  // main has been entered: note nothing any more
+  int table_fd;
+  int control_fd;
+  // Where the kernel shows command line and environment from; read once while parking.
+  std::uint64_t mm_fields[7];  // start_code end_code start_stack start_data end_data start_brk 0
+  std::uint64_t robust_head;
+  std::size_t robust_size;
+  int* tid_address;
+  void* locale;
+  std::uint64_t* auxv;  // the auxiliary vector on the initial stack
+};
+extern State state;
+
+// agent_record.cc: what code that ran before main asked for.
+bool write_manifest();
+bool fork_handlers_are_known();  // false: more were registered than could be noted
+void run_prepare_handlers();
+void run_parent_handlers();
+void run_child_handlers();
+
+// agent_zygote.cc: the parked life of a program; returns only as the released program, with what
+// its main returned.
+int park(int argc, char** argv, char** envp);
+[[noreturn]] void refuse(launch::Reason reason);
+
+// agent_release.cc: becomes the program that a request describes, and calls its main.
+// Waits on `socket` for the request that goes with a claim of `word` (a SlotState) in generation
+// `generation`, and serves it: returns what main returned. Exits at end of file, and when the
+// request is not one.
+int serve(int socket, std::atomic<std::uint32_t>& word, std::uint32_t generation);
+
+// agent_util: tiny replacements for what libc would offer.
+inline std::size_t length(const char* s) {
+  std::size_t n = 0;
+  while (s[n] != '\0') ++n;
+  return n;
+}
+inline bool starts_with(const char* s, const char* prefix) {
+  while (*prefix != '\0') {
+    if (*s++ != *prefix++) return false;
+  }
+  return true;
+}
+inline void copy(char* to, const char* from, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) to[i] = from[i];
+}
+[[noreturn]] inline void leave(int status) {
+  for (;;) os::raw_syscall(SYS_exit_group, status);
+}
+long read_file(const char* path, char* buffer, std::size_t size);
+
+}  // namespace prewarm::agent

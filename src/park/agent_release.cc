@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+//
+// Release: a parked process takes a request and becomes what a plain exec would have made.
+// Restrictions: see agent.h.
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "launch/wire.h"
+#include "park/agent.h"
+
+extern "C" {
+extern char** environ;
+extern char* program_invocation_name;
+extern char* program_invocation_short_name;
+}
+
+namespace prewarm::agent {
+namespace {
+
+using launch::Operation;
+using launch::OperationKind;
+using launch::RequestHeader;
+using launch::RequestView;
+
+// Room for the targets, the working directory and a memfd.
+constexpr unsigned kMaxReceived = launch::kMaxDescriptors + 2;
+
+struct Received {
+  int fds[kMaxReceived];
+  unsigned count;
+};
+
+[[noreturn]] void give_up() { leave(127); }
+
+// One message into `buffer`. Returns its size, 0 at end of file, negative when it can't be used.
+long receive(int socket, char* buffer, std::size_t size, Received& received) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof received.fds)];
+  iovec iov{buffer, size};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  received.count = 0;
+  const long n = os::raw_syscall(SYS_recvmsg, socket, os::arg(&message), 0);
+  if (n <= 0) return n;
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    copy(reinterpret_cast<char*>(received.fds), reinterpret_cast<const char*>(CMSG_DATA(c)),
+         count * sizeof(int));
+    received.count = static_cast<unsigned>(count);
+  }
+  if ((message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0) return -1;
+  return n;
+}
+
+void close_all(const Received& received) {
+  for (unsigned i = 0; i < received.count; ++i) os::raw_syscall(SYS_close, received.fds[i]);
+}
+
+// Puts the received descriptors at their numbers. Nothing else is open by now.
+void place_descriptors(const RequestView& request, Received& received) {
+  const unsigned n = request.header->fd_count;
+  bool placed = true;
+  for (unsigned i = 0; i < n; ++i) placed = placed && received.fds[i] == request.targets[i];
+  if (placed || n == 0) return;
+  // First out of the way, above every target, then each to its number.
+  const int above = request.targets[n - 1] + 1;
+  for (unsigned i = 0; i < n; ++i) {
+    const long moved = os::raw_syscall(SYS_fcntl, received.fds[i], F_DUPFD, above);
+    if (moved < 0) give_up();
+    os::raw_syscall(SYS_close, received.fds[i]);
+    received.fds[i] = static_cast<int>(moved);
+  }
+  for (unsigned i = 0; i < n; ++i) {
+    if (os::raw_syscall(SYS_dup3, received.fds[i], request.targets[i], 0) < 0) give_up();
+    os::raw_syscall(SYS_close, received.fds[i]);
+  }
+}
+
+// A failed redirection ends the launch as it ends bash's child: message on what is now standard
+// error, status 1.
+[[noreturn]] void fail_operation(const RequestView& request, const Operation& op, long error) {
+  const char* prefix = request.text + op.error_prefix;
+  const char* path = request.text + op.text;
+  const char* text = strerror_l(static_cast<int>(-error), static_cast<locale_t>(state.locale));
+  char line[8192];
+  std::size_t used = 0;
+  const char* const parts[] = {prefix, path, ": ", text, "\n"};
+  for (const char* part : parts) {
+    const std::size_t n = length(part);
+    if (used + n > sizeof line) break;
+    copy(line + used, part, n);
+    used += n;
+  }
+  os::raw_syscall(SYS_write, 2, os::arg(line), static_cast<long>(used));
+  leave(1);
+}
+
+void run_operations(const RequestView& request) {
+  for (std::uint32_t i = 0; i < request.header->op_count; ++i) {
+    const Operation& op = request.operations[i];
+    if (op.kind == OperationKind::close) {
+      os::raw_syscall(SYS_close, op.fd);
+    } else if (op.kind == OperationKind::dup) {
+      if (op.fd != op.other && os::raw_syscall(SYS_dup3, op.other, op.fd, 0) < 0) give_up();
+    } else {
+      const long fd =
+          os::raw_syscall(SYS_openat, AT_FDCWD, os::arg(request.text + op.text), op.flags, op.mode);
+      if (fd < 0) fail_operation(request, op, fd);
+      if (fd == op.fd) continue;
+      if (os::raw_syscall(SYS_dup3, fd, op.fd, 0) < 0) give_up();
+      os::raw_syscall(SYS_close, fd);
+    }
+  }
+}
+
+void set_signals(const RequestHeader& h) {
+  // Signals that came while parked were meant for somebody else: ignoring a signal discards it.
+  std::uint64_t pending = 0;
+  os::raw_syscall(SYS_rt_sigpending, os::arg(&pending), 8);
+  struct {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)();
+    std::uint64_t mask;
+  } action = {SIG_IGN, 0, nullptr, 0};
+  for (int sig = 1; (pending | h.signal_ignored) != 0 && sig <= 64; ++sig) {
+    const std::uint64_t bit = std::uint64_t{1} << (sig - 1);
+    if (((pending | h.signal_ignored) & bit) == 0) continue;
+    action.handler = SIG_IGN;
+    os::raw_syscall(SYS_rt_sigaction, sig, os::arg(&action), 0, 8);
+    if ((h.signal_ignored & bit) != 0) continue;
+    action.handler = SIG_DFL;
+    os::raw_syscall(SYS_rt_sigaction, sig, os::arg(&action), 0, 8);
+  }
+  os::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, os::arg(&h.signal_mask), 0, 8);
+}
+
+// What ps, /proc/self/cmdline and /proc/self/environ show.
+void set_visible_arguments(const RequestView& request) {
+  const RequestHeader& h = *request.header;
+  prctl_mm_map map{};
+  map.start_code = state.mm_fields[0];
+  map.end_code = state.mm_fields[1];
+  map.start_stack = state.mm_fields[2];
+  map.start_data = state.mm_fields[3];
+  map.end_data = state.mm_fields[4];
+  map.start_brk = state.mm_fields[5];
+  map.brk = static_cast<std::uint64_t>(os::raw_syscall(SYS_brk, 0));
+  map.arg_start = reinterpret_cast<std::uint64_t>(request.argv);
+  map.arg_end = map.arg_start + h.argv_size;
+  map.env_start = map.arg_end;
+  map.env_end = map.env_start + h.env_size;
+  map.exe_fd = static_cast<std::uint32_t>(-1);
+  os::raw_syscall(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, os::arg(&map), sizeof map, 0);
+}
+
+const char* base_name(const char* path) {
+  const char* base = path;
+  for (const char* at = path; *at != '\0'; ++at) {
+    if (*at == '/') base = at + 1;
+  }
+  return base;
+}
+
+// The strings of an area, as a null-terminated row of pointers.
+char** point_to_strings(char** out, char* strings, std::uint32_t count) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    *out++ = strings;
+    strings += length(strings) + 1;
+  }
+  *out++ = nullptr;
+  return out;
+}
+
+// AT_EXECFN is the path that was exec'd: the kernel names the process after it.
+const char* exec_path() {
+  for (auto* aux = state.auxv; aux[0] != 0; aux += 2) {
+    if (aux[0] == 31 /* AT_EXECFN */) return reinterpret_cast<const char*>(aux[1]);
+  }
+  return "";
+}
+
+int call_main(const RequestView& request, char** pointers) {
+  const RequestHeader& h = *request.header;
+  char** argv = pointers;
+  char** env = point_to_strings(argv, request.argv, h.argc);
+  point_to_strings(env, request.env, h.envc);
+  environ = env;
+  if (h.argc > 0) {
+    program_invocation_name = argv[0];
+    program_invocation_short_name = const_cast<char*>(base_name(argv[0]));
+  }
+  state.released = true;
+  return state.real_main(static_cast<int>(h.argc), argv, env);
+}
+
+// Everything between taking a request and calling main.
+int become(const RequestView& request, Received& received, int socket) {
+  const RequestHeader& h = *request.header;
+  os::raw_syscall(SYS_close, socket);
+  os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
+  os::raw_syscall(SYS_munmap, os::arg(state.table), sizeof(Table));
+  place_descriptors(request, received);
+  const int cwd = received.fds[h.fd_count];
+  os::raw_syscall(SYS_fchdir, cwd);
+  os::raw_syscall(SYS_close, cwd);
+  os::raw_syscall(SYS_umask, h.umask);
+  if ((h.flags & launch::kRequestHasPgrp) != 0) os::raw_syscall(SYS_setpgid, 0, h.pgrp);
+  set_visible_arguments(request);
+  os::raw_syscall(SYS_prctl, PR_SET_NAME, os::arg(base_name(exec_path())));
+  set_signals(h);
+  run_operations(request);
+  const std::size_t words = std::size_t{h.argc} + h.envc + 2;
+  auto** pointers = static_cast<char**>(__builtin_alloca(words * sizeof(char*)));
+  return call_main(request, pointers);
+}
+
+// The whole of a request that came in a memfd, on the stack, where a kernel would have put it.
+__attribute__((noinline)) int take_large(const RequestHeader& head, Received& received, int socket,
+                                         std::atomic<std::uint32_t>& word) {
+  if (received.count < 2 || head.size > launch::kMaxRequestBytes) give_up();
+  const int memfd = received.fds[received.count - 1];
+  auto* bytes = static_cast<char*>(__builtin_alloca_with_align(head.size, 64));
+  std::size_t used = 0;
+  while (used < head.size) {
+    const long n = os::raw_syscall(SYS_pread64, memfd, os::arg(bytes + used),
+                                   static_cast<long>(head.size - used), static_cast<long>(used));
+    if (n <= 0) give_up();
+    used += static_cast<std::size_t>(n);
+  }
+  os::raw_syscall(SYS_close, memfd);
+  --received.count;
+  RequestView view;
+  if (!launch::parse_request(bytes, head.size, view)) give_up();
+  if (received.count != view.header->fd_count + 1) give_up();
+  if (!park::advance(word, SlotState::claimed, SlotState::running)) leave(0);
+  os::raw_syscall(SYS_futex, os::arg(&word), 1 /* FUTEX_WAKE */, 1 << 30);
+  return become(view, received, socket);
+}
+
+}  // namespace
+
+int serve(int socket, std::atomic<std::uint32_t>& word, std::uint32_t generation) {
+  alignas(64) char buffer[launch::kInlineBytes];
+  Received received;
+  for (;;) {
+    const long n = receive(socket, buffer, sizeof buffer, received);
+    if (n == 0) leave(0);
+    if (n < static_cast<long>(sizeof(RequestHeader))) give_up();
+    const auto& head = *reinterpret_cast<const RequestHeader*>(buffer);
+    if (head.magic != launch::kRequestMagic) give_up();
+    if (head.generation != generation) {
+      // Sent to an earlier clone in this slot, which died before it could take it.
+      close_all(received);
+      continue;
+    }
+    if ((head.flags & launch::kRequestInMemfd) != 0) {
+      return take_large(head, received, socket, word);
+    }
+    RequestView view;
+    if (!launch::parse_request(buffer, static_cast<std::size_t>(n), view)) give_up();
+    if (received.count != view.header->fd_count + 1) give_up();
+    // From here on the launch is ours, and is never repeated by anybody.
+    if (!park::advance(word, SlotState::claimed, SlotState::running)) leave(0);
+    os::raw_syscall(SYS_futex, os::arg(&word), 1 /* FUTEX_WAKE */, 1 << 30);
+    return become(view, received, socket);
+  }
+}
+
+}  // namespace prewarm::agent

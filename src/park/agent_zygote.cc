@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+//
+// The parked life of a program: prepare, say what was found, then make clones as they are wanted,
+// or wait to be released itself. Restrictions: see agent.h.
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <locale.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "park/agent.h"
+
+namespace prewarm::agent {
+namespace {
+
+constexpr char kParkedName[] = "prewarm-parked";
+constexpr std::uint64_t kAllSignals = ~std::uint64_t{0};
+
+void futex_wake(std::atomic<std::uint32_t>& word) {
+  os::raw_syscall(SYS_futex, os::arg(&word), FUTEX_WAKE, 1 << 30);
+}
+
+void set_state(std::atomic<std::uint32_t>& word, SlotState s) {
+  word.store(static_cast<std::uint32_t>(s), std::memory_order_release);
+  futex_wake(word);
+}
+
+bool map_table() {
+  const long at = os::raw_syscall(SYS_mmap, 0, sizeof(Table), PROT_READ | PROT_WRITE, MAP_SHARED,
+                                  state.table_fd, 0);
+  if (at < 0 && at > -4096) return false;
+  state.table = reinterpret_cast<Table*>(at);
+  if (state.table->magic != park::kTableMagic || state.table->version != park::kTableVersion) {
+    return false;
+  }
+  state.program = &state.table->programs[state.index];
+  return true;
+}
+
+// Leaves open the control socket, at its number, and nothing else. False: something else was open,
+// that is, a constructor opened it, and it would be missing after a release.
+bool own_descriptors_only() {
+  os::raw_syscall(SYS_dup3, state.control_fd, kControlFd, O_CLOEXEC);
+  os::raw_syscall(SYS_close, state.control_fd);
+  os::raw_syscall(SYS_close, state.table_fd);
+  os::raw_syscall(SYS_close_range, 0, 2, 0);
+  for (int fd = 0; fd < kControlFd; ++fd) {
+    if (os::raw_syscall(SYS_fcntl, fd, F_GETFD) >= 0) return false;
+  }
+  // Numbers are given from the lowest on, so a stray descriptor is among those just looked at
+  // unless it was put elsewhere on purpose.
+  return os::raw_syscall(SYS_fcntl, kControlFd + 1, F_GETFD) < 0;
+}
+
+unsigned thread_count() {
+  char text[2048];
+  const long n = read_file("/proc/self/status", text, sizeof text - 1);
+  if (n <= 0) return 2;
+  text[n] = '\0';
+  for (const char* at = text; *at != '\0'; ++at) {
+    if (starts_with(at, "\nThreads:")) {
+      at += 9;
+      while (*at == '\t' || *at == ' ') ++at;
+      return at[0] == '1' && at[1] == '\n' ? 1 : 2;
+    }
+  }
+  return 2;
+}
+
+// The fields that PR_SET_MM_MAP wants back unchanged; the kernel gives them in /proc/self/stat
+// only.
+bool read_mm_fields() {
+  char text[1024];
+  const long n = read_file("/proc/self/stat", text, sizeof text - 1);
+  if (n <= 0) return false;
+  text[n] = '\0';
+  const char* at = text + n;
+  while (at > text && *at != ')') --at;
+  constexpr unsigned kWanted[] = {26, 27, 28, 45, 46, 47};
+  unsigned next = 0;
+  for (unsigned field = 2; *at != '\0' && next < 6; ++at) {
+    if (*at != ' ') continue;
+    if (++field != kWanted[next]) continue;
+    std::uint64_t value = 0;
+    for (const char* d = at + 1; *d >= '0' && *d <= '9'; ++d) {
+      value = value * 10 + static_cast<std::uint64_t>(*d - '0');
+    }
+    state.mm_fields[next++] = value;
+  }
+  return next == 6 && state.mm_fields[0] != 0;
+}
+
+// What a clone has to set right by itself because libc's fork was not called.
+bool learn_thread_state() {
+  int* tid = nullptr;
+  if (os::raw_syscall(SYS_prctl, PR_GET_TID_ADDRESS, os::arg(&tid)) != 0 || tid == nullptr) {
+    return false;
+  }
+  if (*tid != os::raw_syscall(SYS_gettid)) return false;
+  state.tid_address = tid;
+  return os::raw_syscall(SYS_get_robust_list, 0, os::arg(&state.robust_head),
+                         os::arg(&state.robust_size)) == 0;
+}
+
+void renew_randomness() {
+#if defined(__x86_64__)
+  // The stack protector's canary (a word of the thread control block; its lowest byte stays zero
+  // to stop strings). No frame that is still to return checks the old value: the agent is built
+  // without protector, and libc's start code never returns.
+  std::uint64_t canary = 0;
+  if (os::raw_syscall(SYS_getrandom, os::arg(&canary), sizeof canary, 0) == sizeof canary) {
+    canary &= ~std::uint64_t{0xff};
+    asm volatile("movq %0, %%fs:0x28" : : "r"(canary));
+  }
+#endif
+  // AT_RANDOM: programs take seeds from it.
+  for (auto* aux = state.auxv; aux[0] != 0; aux += 2) {
+    if (aux[0] == 25 /* AT_RANDOM */) {
+      os::raw_syscall(SYS_getrandom, static_cast<long>(aux[1]), 16, 0);
+    }
+  }
+}
+
+// In the new clone. Returns what main returned.
+int live_as_clone(unsigned k, std::uint32_t generation) {
+  Slot& slot = state.program->slots[k];
+  os::raw_syscall(SYS_close_range, 0, kSlotFds + static_cast<long>(k) - 1, 0);
+  os::raw_syscall(SYS_close_range, kSlotFds + static_cast<long>(k) + 1, ~0U, 0);
+  // It must not outlive its owner even if a subshell still holds the other end of the socket.
+  os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+  if (os::raw_syscall(SYS_getppid) != state.table->owner.load()) leave(0);
+  os::raw_syscall(SYS_set_robust_list, static_cast<long>(state.robust_head),
+                  static_cast<long>(state.robust_size));
+  renew_randomness();
+  run_child_handlers();
+  slot.pid.store(static_cast<std::int32_t>(os::raw_syscall(SYS_getpid)));
+  set_state(slot.state, SlotState::idle);
+  return serve(kSlotFds + static_cast<int>(k), slot.state, generation);
+}
+
+// True in the clone, once it was released and its main has returned `result`.
+bool make_clone(unsigned k, int& result) {
+  Slot& slot = state.program->slots[k];
+  const std::uint32_t generation = slot.generation.fetch_add(1) + 1;
+  // With CLONE_PARENT the clone is a child of our parent, the owner, who can wait for it.
+  constexpr long flags = CLONE_PARENT | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
+  run_prepare_handlers();
+#if defined(__x86_64__)
+  const long pid = os::raw_syscall(SYS_clone, flags, 0, 0, os::arg(state.tid_address), 0);
+#else
+  const long pid = os::raw_syscall(SYS_clone, flags, 0, 0, 0, os::arg(state.tid_address));
+#endif
+  if (pid == 0) {
+    result = live_as_clone(k, generation);
+    return true;
+  }
+  run_parent_handlers();
+  if (pid < 0) set_state(slot.state, SlotState::empty);
+  return false;
+}
+
+unsigned count_idle() {
+  unsigned n = 0;
+  for (const Slot& slot : state.program->slots) {
+    const SlotState s = park::state_of(slot.state);
+    n += s == SlotState::idle || s == SlotState::parking;
+  }
+  return n;
+}
+
+// True in a clone that has been a program: leave the loop with `result`.
+bool fill(int& result) {
+  for (unsigned k = 0; k < park::kSlotsPerProgram && count_idle() < state.program->want.load();
+       ++k) {
+    Slot& slot = state.program->slots[k];
+    if (!park::advance(slot.state, SlotState::empty, SlotState::parking)) continue;
+    if (make_clone(k, result)) return true;
+  }
+  return false;
+}
+
+// Makes the slot sockets and sends the owner its ends.
+bool send_slot_sockets() {
+  int theirs[park::kSlotsPerProgram];
+  for (unsigned k = 0; k < park::kSlotsPerProgram; ++k) {
+    int pair[2];
+    if (os::raw_syscall(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, os::arg(pair)) !=
+        0) {
+      return false;
+    }
+    theirs[k] = pair[0];
+    const int number = kSlotFds + static_cast<int>(k);
+    if (os::raw_syscall(SYS_dup3, pair[1], number, O_CLOEXEC) != number) return false;
+    os::raw_syscall(SYS_close, pair[1]);
+  }
+  char hello = 'h';
+  iovec iov{&hello, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof theirs)] = {};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* c = CMSG_FIRSTHDR(&message);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  c->cmsg_len = CMSG_LEN(sizeof theirs);
+  copy(reinterpret_cast<char*>(CMSG_DATA(c)), reinterpret_cast<const char*>(theirs), sizeof theirs);
+  const bool sent = os::raw_syscall(SYS_sendmsg, kControlFd, os::arg(&message), MSG_NOSIGNAL) == 1;
+  for (const int fd : theirs) os::raw_syscall(SYS_close, fd);
+  return sent;
+}
+
+// The loop of a zygote. Returns in a clone that was released, with what its main returned.
+int zygote_loop() {
+  for (;;) {
+    int result = 0;
+    if (fill(result)) return result;
+    char order = 0;
+    // End of file: the owner is gone. Idle clones see the same on their own sockets.
+    if (os::raw_syscall(SYS_read, kControlFd, os::arg(&order), 1) <= 0) leave(0);
+  }
+}
+
+void warm_main() {
+  // The locale that main will most likely ask for stays loaded inside libc; nothing is set.
+  state.locale = newlocale(LC_ALL_MASK, "", nullptr);
+}
+
+void publish_parked(bool clonable) {
+  state.program->clonable.store(clonable ? 1 : 0);
+  if (!clonable) state.program->self_state.store(static_cast<std::uint32_t>(SlotState::idle));
+  state.program->state.store(static_cast<std::uint32_t>(park::ProgramState::parked),
+                             std::memory_order_release);
+  futex_wake(state.program->state);
+}
+
+}  // namespace
+
+[[noreturn]] void refuse(launch::Reason reason) {
+  if (state.program != nullptr) {
+    state.program->reason.store(static_cast<std::uint32_t>(reason));
+    state.program->state.store(static_cast<std::uint32_t>(park::ProgramState::refused),
+                               std::memory_order_release);
+    futex_wake(state.program->state);
+  }
+  leave(0);
+}
+
+int park(int, char**, char** envp) {
+  char** end = envp;
+  while (*end != nullptr) ++end;
+  state.auxv = reinterpret_cast<std::uint64_t*>(end + 1);
+  // Whoever parks us blocked all signals before exec; nothing is pending, nothing can end us.
+  os::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, os::arg(&kAllSignals), 0, 8);
+  os::raw_syscall(SYS_prctl, PR_SET_NAME, os::arg(kParkedName));
+  if (!map_table()) leave(0);
+  if (!own_descriptors_only()) refuse(launch::Reason::opened_descriptors);
+  if (!read_mm_fields()) refuse(launch::Reason::system_refused);
+  const bool single = thread_count() != 1;
+  if (single) refuse(launch::Reason::has_threads);
+  if (!write_manifest()) refuse(launch::Reason::manifest_full);
+  warm_main();
+  os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+  const bool clonable = state.may_clone && learn_thread_state() && fork_handlers_are_known();
+  if (clonable) {
+    if (!send_slot_sockets()) refuse(launch::Reason::system_refused);
+    publish_parked(true);
+    return zygote_loop();
+  }
+  publish_parked(false);
+  return serve(kControlFd, state.program->self_state, 0);
+}
+
+}  // namespace prewarm::agent

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+#include "park/eligibility.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#include <array>
+#include <cstring>
+#include <string_view>
+
+#include "os/fd.h"
+
+namespace prewarm::park {
+namespace {
+
+using launch::Reason;
+
+constexpr std::string_view kSoftwareDirectories[] = {"/usr/bin/", "/bin/", "/usr/local/bin/",
+                                                     "/opt/", "/usr/games/"};
+
+// Programs whose accidental run would do harm, or that tell things by being started. They aren't
+// reached by tests of the directory alone.
+constexpr std::string_view kDenied[] = {"reboot",  "poweroff",  "halt",    "shutdown", "init",
+                                        "telinit", "systemctl", "su",      "sudo",     "login",
+                                        "kexec",   "busctl",    "loginctl"};
+
+// Programs that handle keys: clones share address layout and pointer guard, so each parked process
+// is exec'd on its own.
+constexpr std::string_view kExecIsolated[] = {
+    "ssh",     "scp", "sftp",       "ssh-keygen", "ssh-add", "gpg",    "gpgv",     "gpg-agent",
+    "openssl", "age", "cryptsetup", "certtool",   "pass",    "keyctl", "ssh-agent"};
+
+#if defined(__x86_64__)
+constexpr std::string_view kInterpreter = "/lib64/ld-linux-x86-64.so.2";
+constexpr Elf64_Half kMachine = EM_X86_64;
+#elif defined(__aarch64__)
+constexpr std::string_view kInterpreter = "/lib/ld-linux-aarch64.so.1";
+constexpr Elf64_Half kMachine = EM_AARCH64;
+#endif
+
+std::string_view base_name(std::string_view path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+bool lies_in(std::string_view path, std::string_view directory) {
+  if (directory.empty()) return false;
+  if (!path.starts_with(directory)) return false;
+  return directory.ends_with('/') || path.substr(directory.size()).starts_with('/');
+}
+
+bool is_installed_software(std::string_view path, const char* more_directories) {
+  for (const auto directory : kSoftwareDirectories) {
+    if (path.starts_with(directory)) return true;
+  }
+  std::string_view more = more_directories == nullptr ? "" : more_directories;
+  while (!more.empty()) {
+    const auto colon = more.find(':');
+    if (lies_in(path, more.substr(0, colon))) return true;
+    if (colon == std::string_view::npos) break;
+    more.remove_prefix(colon + 1);
+  }
+  return false;
+}
+
+template <std::size_t N>
+bool contains(const std::string_view (&names)[N], std::string_view name) {
+  for (const auto n : names) {
+    if (n == name) return true;
+  }
+  return false;
+}
+
+// A file mapped for reading, as long as this lives.
+class MappedFile {
+ public:
+  MappedFile(int fd, std::size_t size) : size_(size) {
+    void* at = size == 0 ? MAP_FAILED : ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    bytes_ = at == MAP_FAILED ? nullptr : static_cast<const char*>(at);
+  }
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile() {
+    if (bytes_ != nullptr) ::munmap(const_cast<char*>(bytes_), size_);
+  }
+  bool valid() const { return bytes_ != nullptr; }
+  std::string_view at(std::uint64_t offset, std::uint64_t size) const {
+    if (offset > size_ || size > size_ - offset) return {};
+    return {bytes_ + offset, size};
+  }
+  template <class T>
+  bool read(std::uint64_t offset, T& value) const {
+    const auto bytes = at(offset, sizeof value);
+    if (bytes.size() != sizeof value) return false;
+    std::memcpy(&value, bytes.data(), sizeof value);
+    return true;
+  }
+
+ private:
+  const char* bytes_ = nullptr;
+  std::size_t size_;
+};
+
+// The agent holds a program by taking the place of __libc_start_main. A program that doesn't get
+// to main that way would simply run when parked, so its entry point must be glibc's own start-up
+// code (crt1.o), which does nothing but call it.
+bool enters_through_libc(std::string_view code) {
+#if defined(__x86_64__)
+  // xor %ebp,%ebp; mov %rdx,%r9; pop %rsi; mov %rsp,%rdx; and $-16,%rsp; push %rax; push %rsp
+  constexpr std::string_view kStart =
+      "\x31\xed\x49\x89\xd1\x5e\x48\x89\xe2\x48\x83\xe4\xf0\x50\x54";
+  constexpr std::string_view kEndbr = "\xf3\x0f\x1e\xfa";
+#elif defined(__aarch64__)
+  // mov x29,#0; mov x30,#0; mov x5,x0
+  constexpr std::string_view kStart = "\x1d\x00\x80\xd2\x1e\x00\x80\xd2\xe5\x03\x00\xaa";
+  constexpr std::string_view kEndbr = "\x5f\x24\x03\xd5";
+#endif
+  if (code.starts_with(kEndbr)) code.remove_prefix(kEndbr.size());
+  return code.starts_with(kStart);
+}
+
+Reason check_elf(const MappedFile& file) {
+  Elf64_Ehdr header;
+  if (!file.read(0, header)) return Reason::not_elf;
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return Reason::not_elf;
+  if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != kMachine) {
+    return Reason::wrong_machine;
+  }
+  if (header.e_phentsize != sizeof(Elf64_Phdr)) return Reason::not_elf;
+  bool interpreted = false;
+  bool entry_seen = false;
+  for (unsigned i = 0; i < header.e_phnum; ++i) {
+    Elf64_Phdr p;
+    if (!file.read(header.e_phoff + i * sizeof p, p)) return Reason::not_elf;
+    if (p.p_type == PT_INTERP) {
+      auto name = file.at(p.p_offset, p.p_filesz);
+      while (name.ends_with('\0')) name.remove_suffix(1);
+      if (name != kInterpreter) return Reason::foreign_libc;
+      interpreted = true;
+    }
+    if (p.p_type == PT_LOAD && header.e_entry >= p.p_vaddr &&
+        header.e_entry - p.p_vaddr < p.p_filesz) {
+      const std::uint64_t into = header.e_entry - p.p_vaddr;
+      const auto rest = std::min<std::uint64_t>(p.p_filesz - into, 64);
+      if (!enters_through_libc(file.at(p.p_offset + into, rest))) return Reason::unusual_entry;
+      entry_seen = true;
+    }
+  }
+  if (!interpreted) return Reason::static_program;
+  return entry_seen ? Reason::none : Reason::unusual_entry;
+}
+
+void fill_identity(const struct stat& s, FileIdentity& identity) {
+  // The agent fills the same fields from statx; device numbers are split the same way.
+  identity.device = (std::uint64_t{major(s.st_dev)} << 32) | minor(s.st_dev);
+  identity.inode = s.st_ino;
+  identity.size = static_cast<std::uint64_t>(s.st_size);
+  identity.modified_ns = s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec;
+  identity.changed_ns = s.st_ctim.tv_sec * 1000000000 + s.st_ctim.tv_nsec;
+}
+
+Reason check_open_file(int fd, const struct stat& s) {
+  if (!S_ISREG(s.st_mode)) return Reason::not_a_file;
+  if ((s.st_mode & (S_ISUID | S_ISGID)) != 0) return Reason::set_id;
+  if (::fgetxattr(fd, "security.capability", nullptr, 0) > 0) return Reason::set_id;
+  const MappedFile file(fd, static_cast<std::size_t>(s.st_size));
+  return file.valid() ? check_elf(file) : Reason::unreadable;
+}
+
+}  // namespace
+
+Eligibility check_program(const char* path, const char* more_directories) {
+  Eligibility result;
+  const auto name = base_name(path);
+  if (path[0] != '/') {
+    result.reason = Reason::untrusted_directory;
+    return result;
+  }
+  if (contains(kDenied, name)) {
+    result.reason = Reason::denied;
+    return result;
+  }
+  if (!is_installed_software(path, more_directories)) {
+    result.reason = Reason::untrusted_directory;
+    return result;
+  }
+  const os::Fd fd(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat s;
+  if (!fd.valid() || ::fstat(fd.get(), &s) != 0) {
+    result.reason = errno == ENOENT ? Reason::not_found : Reason::unreadable;
+    return result;
+  }
+  fill_identity(s, result.identity);
+  result.reason = check_open_file(fd.get(), s);
+  if (contains(kExecIsolated, name)) result.isolation = Isolation::exec;
+  return result;
+}
+
+bool identify_file(const char* path, FileIdentity& identity) {
+  struct stat s;
+  if (::stat(path, &s) != 0) return false;
+  fill_identity(s, identity);
+  return true;
+}
+
+bool has_loader_variables(char* const* env) {
+  for (; *env != nullptr; ++env) {
+    const char* e = *env;
+    if (e[0] == 'L' && e[1] == 'D' && e[2] == '_') return true;
+    if (e[0] == 'M' && std::strncmp(e, "MALLOC_", 7) == 0) return true;
+    if (e[0] == 'G' && std::strncmp(e, "GLIBC_TUNABLES=", 15) == 0) return true;
+  }
+  return false;
+}
+
+}  // namespace prewarm::park

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+//
+// Which programs may be parked, decided from their file alone.
+#pragma once
+
+#include <string>
+
+#include "launch/reason.h"
+#include "park/table.h"
+
+namespace prewarm::park {
+
+// How a program is held ready.
+enum class Isolation {
+  clone,  // one zygote, cloned for each launch; the clones share their address layout
+  exec,   // each parked process is exec'd on its own
+};
+
+struct Eligibility {
+  launch::Reason reason = launch::Reason::none;  // none: it may be parked
+  Isolation isolation = Isolation::clone;        // the default for this program
+  FileIdentity identity;                         // of the file that was looked at
+};
+
+// Looks at the program at `path` (absolute). Parks only what lies in directories of installed
+// software: the system's, or one of the colon-separated `more_directories`.
+Eligibility check_program(const char* path, const char* more_directories);
+
+// Identity of the file at `path`, symbolic links followed. False if there is none.
+bool identify_file(const char* path, FileIdentity& identity);
+
+// Whether the environment (null-terminated) has a variable that changes how ld.so or malloc start:
+// LD_*, GLIBC_TUNABLES, MALLOC_*. Such launches are cold.
+bool has_loader_variables(char* const* env);
+
+}  // namespace prewarm::park

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+//
+// The owner's side of the parked rung: which programs are parked, claiming, releasing, refilling.
+//
+// A Pool belongs to the process that made it: parked processes and direct clones are its children,
+// and it (or whoever calls waitpid for it) must tell the pool about those that ended, by
+// `note_ended`. A forked copy of the owner may go on using the pool, for brokered launches only.
+// Not thread-safe; `note_ended` may be called from a signal handler (it allocates nothing).
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "launch/reason.h"
+#include "launch/request.h"
+#include "os/fd.h"
+#include "os/result.h"
+#include "park/eligibility.h"
+#include "park/spawn_parked.h"
+#include "park/table.h"
+
+namespace prewarm::park {
+
+struct PoolOptions {
+  std::string agent_path;        // of libprewarm-agent.so
+  std::string more_directories;  // see check_program
+  unsigned max_warm = 64;        // parked processes at any time, zygotes and clones together
+  int descriptor_floor = 0;      // keep own descriptors at or above this number
+};
+
+// A claimed slot: whoever holds one must release it (`Pool::release`) or give it back.
+struct Claim {
+  unsigned program = 0;
+  int slot = -1;  // -1: the parked process itself
+  pid_t pid = 0;
+  std::uint32_t generation = 0;
+};
+
+// What became of a child of the owner that has ended.
+enum class Ended {
+  not_ours,  // no process of this pool
+  parked,    // it was parked, or claimed but had not taken its request: nothing has run
+  launched,  // it had been released: its wait status is the launch's
+  brokered,  // the same, for a forked subshell, which has been told: not for the owner's eyes
+};
+
+class Pool {
+ public:
+  static os::Result<std::unique_ptr<Pool>> create(PoolOptions options);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  // Starts parking the program at `path` in the background, with `env` as the environment that its
+  // constructors see. `want` idle clones are kept for it (0: it is released itself, once). Returns
+  // the program's number, or why it is not parked. Doesn't wait.
+  std::expected<unsigned, launch::Reason> park(const char* path, char* const* env, unsigned want,
+                                               Isolation isolation);
+
+  // The number of the live parked program for `path`, or -1.
+  int find(const char* path) const;
+
+  // Waits until `program` is parked or refused. False: it is neither after `wait_ms`.
+  bool wait_parked(unsigned program, int wait_ms);
+
+  // Claims a parked process of `program`. If a clone is just being made, waits for it, at most
+  // `wait_ms`. The reason is not_parked_yet, pool_busy, died, or why the agent refused.
+  std::expected<Claim, launch::Reason> claim(unsigned program, SlotKind kind, int wait_ms);
+
+  // Takes over what has finished parking meanwhile. Only the owner can; a forked copy can claim
+  // only what was taken over before the fork.
+  void take_over_parked();
+
+  // Whether what was parked is still what `path` names and would start the same in `env`.
+  launch::Reason check_fresh(unsigned program, char* const* env);
+
+  // Sends `request` to the claimed process. False: it can't be sent; the claim is given up.
+  bool release(const Claim& claim, const launch::LaunchRequest& request);
+  // The same with a wire form made before (write_request) and descriptors in its order, cwd last.
+  bool release_bytes(const Claim& claim, std::span<char> bytes, std::span<const int> descriptors);
+
+  // Undoes a claim for which nothing was sent.
+  void give_back(const Claim& claim);
+
+  // Tells the zygote to make up for claims, if it should.
+  void refill(unsigned program);
+
+  // A child of the owner has ended with wait status `status`. Allocates nothing.
+  Ended note_ended(pid_t pid, int status);
+  // State of a claim.
+  SlotState state(const Claim& claim) const;
+  // Brokered: waits for the end of the claimed process; true and its wait status, or false if it
+  // died before taking its request.
+  bool wait_brokered(const Claim& claim, int& status);
+  // Waits until the request was taken. False: its process died before that.
+  bool wait_taken(const Claim& claim);
+  void forget(const Claim& claim);
+
+  // Ends all parked processes and waits until they are gone; running launches aren't touched.
+  // Only in the owner.
+  void shut_down();
+  // In a forked child that won't use the pool: drop it without touching anything.
+  void abandon();
+
+  bool is_owner() const;
+  bool owns_descriptor(int fd) const;
+  unsigned program_count() const { return program_count_; }
+  const Table& table() const { return *table_; }
+  const char* program_path(unsigned program) const { return entries_[program].path.c_str(); }
+  // Numbers of parked processes alive now, zygotes and idle clones.
+  unsigned warm_count() const;
+
+ private:
+  struct Entry;
+  struct WatchedFile {
+    std::string path;
+    FileIdentity identity;
+  };
+  struct WatchedVariable {
+    std::string name;
+    std::string value;
+    bool set;
+  };
+  struct Entry {
+    std::string path;
+    FileIdentity identity;
+    std::int64_t parked_at_ns = 0;
+    os::Fd control;
+    std::vector<os::Fd> slot_sockets;
+    std::vector<WatchedFile> files;
+    std::vector<WatchedVariable> variables;
+    std::unique_ptr<SpawnBlock> spawn;
+    bool opened = false;
+    bool stale = false;
+  };
+
+  explicit Pool(PoolOptions options) : options_(std::move(options)) {}
+  os::Result<void> map_table();
+  launch::Reason open_program(unsigned program);
+  bool receive_sockets(Entry& entry);
+  bool read_manifest(unsigned program);
+  std::expected<Claim, launch::Reason> claim_self(unsigned program);
+  std::expected<Claim, launch::Reason> claim_slot(unsigned program, SlotKind kind, int wait_ms);
+  void order_refill(Entry& entry);
+  static Ended end_slot(Slot& slot, SlotState was, int status);
+
+  PoolOptions options_;
+  Table* table_ = nullptr;
+  os::Fd table_fd_;
+  os::Fd null_fd_;
+  unsigned program_count_ = 0;
+  Entry entries_[kMaxPrograms];
+  std::vector<char> wire_;
+  std::vector<int> wire_fds_;
+};
+
+}  // namespace prewarm::park

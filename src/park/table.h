@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+//
+// The pool table: one shared mapping that the owner of a pool, the processes it forks, and the
+// parked processes all look at. It says which parked processes there are, what state each is in,
+// and how brokered launches ended. Whoever wants a parked process claims its slot with one
+// compare-and-swap here; everything else (the request, the descriptors) travels on a socket.
+//
+// Restrictions: included by the agent, so: plain data and lock-free atomics only.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace prewarm::park {
+
+inline constexpr std::uint32_t kTableMagic = 0x4d524157;  // "WARM"
+// Agent and owner must agree on every layout in this file and in launch/wire.h.
+inline constexpr std::uint32_t kTableVersion = 1;
+
+inline constexpr unsigned kMaxPrograms = 64;       // parked programs per pool
+inline constexpr unsigned kSlotsPerProgram = 6;    // clones of one program, at most
+inline constexpr unsigned kManifestBytes = 16384;  // identities and variables of one program
+
+// A slot's life: empty -> parking -> idle -> claimed -> running -> exited -> empty.
+//   empty    no process; the zygote may fill it
+//   parking  the zygote is making a clone for it
+//   idle     the clone waits for a request: claimable
+//   claimed  somebody won the compare-and-swap and will send the request
+//   running  the clone has taken the request: from here on the launch is never repeated
+//   exited   (brokered) the clone has ended, `status` holds its wait status for the claimer
+enum class SlotState : std::uint32_t { empty, parking, idle, claimed, running, exited };
+
+// Who waits for a clone. Its parent is the pool's owner in both cases; a brokered clone serves a
+// forked subshell of the owner, which can't wait for it: the owner passes the wait status on here.
+enum class SlotKind : std::uint32_t { direct, brokered };
+
+struct alignas(64) Slot {
+  std::atomic<std::uint32_t> state;       // SlotState; also a futex word
+  std::atomic<std::uint32_t> kind;        // SlotKind, set by the claimer
+  std::atomic<std::uint32_t> generation;  // counts the clones that this slot has held
+  std::atomic<std::int32_t> pid;          // valid from idle on
+  std::atomic<std::int32_t> status;       // wait status, valid when exited
+};
+
+// A program's life: vacant -> starting -> parked -> gone, or -> refused.
+enum class ProgramState : std::uint32_t { vacant, starting, parked, refused, gone };
+
+struct alignas(64) Program {
+  std::atomic<std::uint32_t> state;       // ProgramState; also a futex word
+  std::atomic<std::int32_t> pid;          // the zygote
+  std::atomic<std::uint32_t> clonable;    // 0: released itself, once, instead of through clones
+  std::atomic<std::uint32_t> reason;      // launch::Reason when refused
+  std::atomic<std::uint32_t> self_state;  // SlotState of the zygote itself (idle when claimable)
+  std::atomic<std::uint32_t> want;        // idle clones to keep
+  std::uint32_t manifest_used;            // bytes of manifest, valid from parked on
+  Slot slots[kSlotsPerProgram];
+};
+
+// The manifest of a parked program is a row of records, each with this head, then `text_size`
+// bytes of text. For a file the text is its path; for a variable NAME=VALUE, or NAME if it was
+// not set.
+enum class ManifestKind : std::uint32_t { file = 1, variable = 2 };
+
+struct FileIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t size = 0;
+  std::int64_t modified_ns = 0;
+  std::int64_t changed_ns = 0;
+  bool operator==(const FileIdentity&) const = default;
+};
+
+struct ManifestRecord {
+  ManifestKind kind;
+  std::uint32_t text_size;
+  FileIdentity identity;  // of a file
+};
+
+struct Table {
+  std::uint32_t magic;
+  std::uint32_t version;
+  std::atomic<std::int32_t> owner;  // pid of the process whose children all parked processes are
+  Program programs[kMaxPrograms];
+  alignas(4096) char manifests[kMaxPrograms][kManifestBytes];
+};
+
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+
+inline std::uint32_t value_of(SlotKind kind) { return static_cast<std::uint32_t>(kind); }
+
+inline SlotState state_of(const std::atomic<std::uint32_t>& word) {
+  return static_cast<SlotState>(word.load(std::memory_order_acquire));
+}
+
+inline bool advance(std::atomic<std::uint32_t>& word, SlotState from, SlotState to) {
+  auto expected = static_cast<std::uint32_t>(from);
+  return word.compare_exchange_strong(expected, static_cast<std::uint32_t>(to),
+                                      std::memory_order_acq_rel);
+}
+
+// What the owner tells a zygote on its control socket: one message, one byte.
+enum class Control : char {
+  refill = 'r',  // look at the table: fill slots up to what is wanted
+};
+
+}  // namespace prewarm::park

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+# Arguments of 128 KiB, thousands of them, and too many.
+big=$(head -c 131071 /dev/zero | tr '\0' b); /usr/bin/printf %s "$big" | wc -c; /usr/bin/printf %s "$big" | cksum; x=$(/bin/echo "$big"); echo ${#x}; (/bin/echo "$big" | wc -c); /bin/true "${big}b"; echo $?; expr length "${big:0:131000}"
+/bin/echo $(seq 20000) | wc -w; /usr/bin/printf '%s\n' $(seq 20000) | tail -n 1; args=($(seq 5000)); /bin/echo "${args[@]}" "${args[@]}" | cksum; sh -c 'echo $# ${5000}' sh "${args[@]}"; /bin/true "$big" "$big" "$big" "$big" "$big" "$big" "$big" "$big"; echo $?; /bin/echo "$big" "$big" | wc -c; big=$big$big; /bin/true "$big"; echo $?; /bin/true "$big" | cat; echo "${PIPESTATUS[0]}"; many=$(seq 400000); /bin/true $many; echo $?; x=$(/bin/true $many); echo $?; command /bin/true $many; echo $?; echo "$many" | xargs /bin/echo | wc -w; set -- $(seq 3000); /bin/echo "$@" | wc -c; cut -c1 <<<after

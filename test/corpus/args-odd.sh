@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+# Arguments with newlines, blanks, bytes that are no UTF-8, empty ones and ones like options.
+p() { /usr/bin/printf '<%s>' "$@" | od -An -c; }
+p $'new\nline' $'\n' $'trail\n\n' ' ' '' '' '  '; p $'\xff\xfe\x80' $'\xc3\x28' $'a\xe9b' $'\x01\x1b\x7f'; p -n -- --help -; p '*' '?' '[a]' '~' '$x' '`x`' '\' '\\' "'" '"' '!' '#'; x=$'\xff'; p "$x$x" "${x}é"; p "$(printf '\377\376')"
+cat /proc/self/cmdline '' $'a\nb' $'\xff' 2>/dev/null | tr '\0' '\n' | od -An -c | head -n 4; expr "" = ""; test -n "$(/bin/echo '')"; echo $?; ls '' 2>&1; ls -- -nosuch 2>&1; touch -- -dash $'nl\nname' $'\xff\xfe' 'sp ace' '*'; ls -b; ls | od -An -c; cat -- -dash; rm -- -dash '*'; for f in *; do stat -c %s "$f"; done; grep -c '' ''  2>&1; /bin/echo '' | wc -c; /bin/echo "" "" | wc -c; env '' true; echo $?; "" ; echo $?; ' ' 2>/dev/null; echo $?; $'cut\n' 2>/dev/null; echo $?; printf '%s\0' a 'b c' $'d\ne' | xargs -0 /usr/bin/printf '[%s]'; echo; LC_ALL=C ls $'\xff\xfe'; ls $'\xff\xfe' $'\xc3\x28' 2>&1

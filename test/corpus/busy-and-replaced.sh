@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+# Programs copied, overwritten, moved and deleted between launches: the file of the moment runs.
+exec 2>&1
+mkdir bin; cp /usr/bin/cut bin/tool; PATH=$PWD/bin:$PATH; tool -c1 <<<abc; tool -c1 <<<abc; cp /usr/bin/rev bin/tool; tool <<<abc; tool <<<abc | cat; mv bin/tool bin/other; tool; echo $?; other <<<xy; ln -sf /usr/bin/tac bin/tool; hash -r; printf '1\n2\n' | tool; rm bin/tool; printf '#!/bin/sh\necho script "$@"\n' >bin/tool; chmod +x bin/tool; tool now; cat /usr/bin/rev >bin/tool; tool <<<again; x=$(tool <<<inside); echo "$x"; rm bin/*; tool; echo $?; cp /usr/bin/cut bin/cut; cut -c1 <<<abc; hash -r; cut -c1 <<<abc; rm bin/cut; cut -c1 <<<abc; hash -r; cut -c2 <<<abc; chmod 000 bin; cut -c3 <<<abc; chmod 755 bin; cp /usr/bin/sed bin/sed; hash -r; sed -n 1p <<<s; mv bin gone; sed -n 1p <<<s; echo $?; rm -r gone

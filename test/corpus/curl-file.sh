@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+# needs: curl
+# curl with file: URLs, headers to a file, several at once, errors, output to descriptors.
+printf 'line 1\nline 2\n' >data; u=file://$PWD; curl -s $u/data; curl -s $u/data | tail -n 1; x=$(curl -sS $u/data); echo "${#x}"; curl -s -o copy $u/data; cmp data copy && echo same; curl -s $u/data $u/data | wc -l; curl -sS -D headers $u/data -o out; grep -i content-length headers | tr -d '\r'; curl -s $u/nosuch; echo $?; curl -sS $u/nosuch 2>&1; echo $?; curl -s -w '%{size_download}\n' -o /dev/null $u/data; for i in 1 2 3 4 5; do curl -s "$u/data" | head -n 1; done; curl -s -r 0-3 $u/data; echo; curl -s -T data $u/uploaded; cat uploaded; curl 2>&1 | head -n 1; curl -Z 2>/dev/null; echo $?; curl --version | head -n 1 | cut -d' ' -f1; curl -sI $u/data | grep -ci last; (curl -s $u/data >&3) 3>third; cat third; curl -K - <<<"url = \"$u/data\"" -s; echo "url=$u/data" | curl -sK -

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+# date with fixed times, time zones by variable and prefix, and printf's own times.
+date -u -d @0; date -u -d '2000-02-29 +1 year' +%F; TZ=UTC date -d '2024-01-31 12:34:56' +'%s %j %U %A %B'; export TZ=Asia/Tokyo; date -d @0 +%R; TZ=America/New_York date -d @0 +%R; date -d @0 +%R | cat; x=$(date -d @86400 +%F); echo "$x"; unset TZ; TZ=UTC0 printf '%(%F %T)T\n' 0; for d in 1 2 3; do date -u -d "2024-02-27 +$d days" +%a; done; LC_ALL=C date -u -d @0 +%c; touch -d '2001-02-03 04:05:06 UTC' f; date -u -r f +%s; stat -c %Y f; find . -newermt 2000-01-01 -name f; ls -l --time-style=+%Y f | cut -d' ' -f6; date -d 'not a date' 2>&1; echo $?

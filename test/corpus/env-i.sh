@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+# Commands with an empty or a replaced environment.
+env -i env; echo $?; env -i /usr/bin/env A=1 env; env -i sh -c 'echo "${PATH-unset} ${HOME-unset}"' | sed 's,.*unset,unset,'; env -i bash -c 'env | sort'; env -i bash -c 'cut -c1 <<<abc'; env -i PATH=/nosuch /usr/bin/cut -c1 <<<x; (exec -c env); (exec -c bash -c 'cut -c1 <<<abc'); env -u PATH sh -c 'echo def | cut -c1'; env - A=b env | cat; x=$(env -i A=c env); echo "$x"
+(for v in $(compgen -e); do unset "$v" 2>/dev/null; done; /usr/bin/env | wc -l; /usr/bin/cut -c1 <<<abc; /bin/echo x | /usr/bin/tr x y); (unset PATH; cut -c1 <<<abc; type cut; /usr/bin/env | grep -c ^PATH); (unset HOME; cd 2>&1; echo ~ | /bin/grep -c /; echo $?); (unset PWD; env | grep -c ^PWD; /bin/pwd >/dev/null && echo ok; pwd >/dev/null; env | grep -c ^PWD); (unset IFS; cut -c1 <<<y); (unset LANG; cut -c1 <<<z); unset LANG HOME OLDPWD; env | sed 's/=.*//' | sort

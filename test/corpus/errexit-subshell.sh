@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+# set -e in subshells, command substitutions and functions.
+(set -e; /bin/false; echo never); echo "subshell $?"
+(set -e; (sh -c 'exit 3'); echo never); echo "nested $?"
+(set -e; x=$(sh -c 'exit 4'); echo never); echo "assignment $?"
+(set -e; echo "$(sh -c 'exit 4')"; echo 'argument: goes on'); echo "argument $?"
+(set -e; export y=$(sh -c 'exit 4'); echo 'export: goes on'); echo "export $?"
+(set -e; f() { grep -q x </dev/null; echo never; }; f; echo never); echo "function $?"
+(set -e; sh -c 'exit 5' | cat; echo 'pipe: goes on'); echo "pipe $?"
+(set -eo pipefail; sh -c 'exit 5' | cat; echo never); echo "pipefail $?"
+(set -e; [[ a == b ]]; echo never); echo "[[ $?"
+(set -e; ((0)); echo never); echo "(( $?"
+(set -e; cd /nosuchdirectory 2>/dev/null; echo never); echo "cd $?"
+(set -e; cat <nosuchfile; echo never) 2>/dev/null; echo "redirection $?"
+(set -e; nosuchcommand-xyz; echo never) 2>/dev/null; echo "not found $?"
+(set -e; sh -c 'kill -TERM $$'; echo never) 2>/dev/null; echo "signal $?"
+(set -e; { sh -c 'exit 6' & wait $!; }; echo never); echo "wait $?"

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+# Flags, modes and offsets of what commands get as descriptors 0 to 5.
+fl() { for n in "$@"; do grep -h -E '^(flags|pos)' /proc/self/fdinfo/"$n" | tr '\t\n' '  '; echo "$n"; done; }
+seq 100 >f; exec 3<f 4>>g 5<>f; grep -H -E '^(flags|pos)' /proc/self/fdinfo/3 /proc/self/fdinfo/4 /proc/self/fdinfo/5; head -c 10 <&3 >/dev/null; grep pos /proc/self/fdinfo/3; echo appended >&4; grep pos /proc/self/fdinfo/4; grep -E 'flags|pos' /proc/self/fdinfo/3 | cat; (grep -E 'flags|pos' /proc/self/fdinfo/5); echo "$(grep flags /proc/self/fdinfo/4)"
+grep -E 'flags|pos' /proc/self/fdinfo/0 <f; grep -E 'flags|pos' /proc/self/fdinfo/1 >>h; cat h; grep -E 'flags|pos' /proc/self/fdinfo/1 >h; cat h; grep flags /proc/self/fdinfo/1 1<>h; cat h; grep flags /proc/self/fdinfo/2 2>i; grep flags /proc/self/fdinfo/0; grep flags /proc/self/fdinfo/1; grep flags /proc/self/fdinfo/1 | cat; echo | grep flags /proc/self/fdinfo/0; grep flags /proc/self/fdinfo/0 <<<x; grep -l x nosuch 2>/dev/null; set -C; grep flags /proc/self/fdinfo/1 >j; cat j; exec 3<f; sed -n 2q <&3; grep pos /proc/self/fdinfo/3; read -r x <&3; echo "$x"; grep pos /proc/self/fdinfo/3

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+# Files that cannot be run: no permission, directories, broken formats; 126 and 127.
+exec 2>&1
+echo 'echo ran' >plain; ./plain; echo $?; mkdir dir; ./dir; echo $?; dir; echo $?; /; echo $?; ..; echo $?; .; echo $?; ./; echo $?; /usr; echo $?; mkfifo fifo; chmod +x fifo; (./fifo </dev/null & p=$!; kill $p; wait $p 2>/dev/null); ./dir/; echo $?; ln -s nothere dangling; ./dangling; echo $?; ln -s loop loop; ./loop; echo $?
+printf '\177ELF garbage' >elf; chmod +x elf; ./elf; echo $?; printf '\0\0\0\0binary' >bin; chmod +x bin; ./bin; echo $?; : >empty; chmod +x empty; ./empty; echo $?; printf '\n' >nl; chmod +x nl; ./nl; echo $?; head -c 100 /usr/bin/cut >cutoff; chmod +x cutoff; ./cutoff >/dev/null; echo $?
+PATH=$PWD/dir2:$PATH; mkdir dir2; echo 'echo never' >dir2/cut; cut -c1 <<<abc; mkdir dir2/sed; sed -n 1p <<<x; chmod 644 dir2/cut; hash -r; cut -c2 <<<abc; (PATH=$PWD/dir2; cut; echo $?); (PATH=$PWD/dir2; sed; echo $?); mkdir -m 0 locked; locked/tool; echo $?; (exec ./plain); echo $?; env ./plain; echo $?; ./plain | cat; echo "${PIPESTATUS[0]}"; x=$(./plain); echo $?; chmod 111 plain; ./plain 2>/dev/null | wc -l; noexec=$(./dir 2>&1 | wc -l); echo "$noexec"

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+# mode: command
+tr a-z A-Z <<<"a single command: ${BASH_VERSION%%.*}"

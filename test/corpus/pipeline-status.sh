@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+# PIPESTATUS after every shape of pipeline, and what overwrites it.
+true | false | true; echo "$? ${PIPESTATUS[*]}"
+/bin/true | /bin/false | /bin/true; echo "$? ${PIPESTATUS[*]}"
+/bin/false; echo "$? ${PIPESTATUS[*]}"
+sh -c 'exit 3' | sh -c 'cat; exit 4' | sh -c 'cat; exit 5'; echo "$? ${PIPESTATUS[@]}"
+! /bin/false; echo "$? ${PIPESTATUS[*]}"
+! echo x | grep -q y; echo "$? ${PIPESTATUS[*]}"
+(exit 7) | cat; echo "$? ${PIPESTATUS[*]}"
+{ exit 8; } | cat; echo "$? ${PIPESTATUS[*]}"
+grep -q x </dev/null; echo "$? ${PIPESTATUS[*]}"
+x=$(grep -q x </dev/null; exit 9); echo "$? ${PIPESTATUS[*]}"
+[[ a == b ]]; echo "$? ${PIPESTATUS[*]}"
+((0)); echo "$? ${PIPESTATUS[*]}"
+f() { grep -c x </dev/null | cat; echo "in ${PIPESTATUS[*]}"; return 6; }
+f | cat; echo "$? ${PIPESTATUS[*]}"
+f; echo "$? ${PIPESTATUS[*]}"
+saved=(); echo a | grep b | wc -l; saved=("${PIPESTATUS[@]}"); echo "${saved[@]} then ${PIPESTATUS[@]}"
+nosuchcommand-xyz 2>/dev/null | cat; echo "$? ${PIPESTATUS[*]}"
+sh -c 'kill -TERM $$' | cat; echo "$? ${PIPESTATUS[*]}"

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+# set -o posix in mid-script, and what changes for functions, builtins and assignments.
+exec 2>&1
+cut -c1 <<<abc; set -o posix; cut -c1 <<<abc; echo a | tr a b; x=$(seq 2 | tail -n 1); echo "$x"; X=1 :; echo "${X-unset}"; env | grep -E '^(X|POSIXLY_CORRECT)='; type cut; command -v cut; hash; kill -l 15; export -p | head -n 1 | cut -c1-6; trap 'echo t' USR1; trap; kill -USR1 $$; (nosuchcommand-xyz; echo $?); cat <(echo procsub); f() { cat; }; f <<<fn; nosuch=1 f <<<x; echo "${nosuch-unset}"; sh -c 'kill -TERM $$'; echo $?; ls -l nosuch; wait; echo $?; time cut -c1 </dev/null 2>&1 | wc -l; set +o posix; env | grep -c POSIXLY; X=2 :; echo $X; alias q='echo alias'; q; export POSIXLY_CORRECT=1; [[ -o posix ]] && echo on; cut -c1 <<<z; unset POSIXLY_CORRECT; [[ -o posix ]]; echo $?

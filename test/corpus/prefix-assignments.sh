@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+# Assignments before commands of every kind; where they last and where not.
+show() { echo "${X-unset} ${Y-unset}" | cat; env | grep -E '^[XY]=' | paste -s; }
+X=1 env | grep ^X=; X=1 Y=2 env | grep -E '^[XY]=' | sort; X=1 show; show; X=1 :; show; X=1 eval show; show; X=1 cut -c1 <<<$X; X=1 sh -c 'echo $X'; X=1 Y=$X sh -c 'echo "<$Y>"'; X=a; X=b Y=$X sh -c 'echo "$X $Y"'; echo $X; unset X
+X=1 | cat; show; X=$(echo sub | tr a-z A-Z) env | grep ^X=; X=1 nosuchcommand-xyz 2>/dev/null; show; X=1 command env | grep ^X=; X=1 exec 3>&1; show; unset X; (X=1 exec env) | grep ^X=; X+=app env | grep ^X=; X=x; X+=app env | grep ^X=; show; X=1 read -r Y <<<y; show; X=' spaced ' sh -c 'echo "<$X>"'; X=*.none env | grep ^X=; X=~ env | grep -c "^X=$HOME"; X=1 </dev/null; show
+a=(1 2); X=${a[1]} env | grep ^X=; a[0]=9 env | grep -c ^a; X=1 . /dev/stdin <<<'show'; set -o posix; X=1 :; show; unset X; X=p show; show; set +o posix; X=1 Y=2; show; X=9 Y=8 bash -c 'echo $X$Y; X=7; env | grep ^X='; HOME=/nowhere sh -c 'echo $HOME'; echo ~ | grep -c nowhere; TZ=UTC0 date -d @0 +%H:%M; TZ=XXX-5 date -d @0 +%H:%M; export TZ=YYY3; date -d @0 +%H:%M; date -d @0 +%H:%M | cat; unset TZ; LC_ALL=C TZ=UTC date -d '2024-02-29 12:00' +%A

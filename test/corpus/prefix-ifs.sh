@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+# IFS as prefix, as variable and exported; its effect on words given to commands.
+x=a:b:c; IFS=: read -r p q <<<$x; echo "$p $q" | cat; IFS=: printf '<%s>' $x | cat; echo; IFS=: ; printf '<%s>' $x | cat; echo; echo $x | cat; echo "$(echo 1:2)" $(echo 1:2) | cat; unset IFS; printf '<%s>' $x $(printf 'a b\tc\nd') | cat; echo; IFS=; printf '<%s>' $(printf 'a b\nc') | cat; echo; IFS=$' \t\n'; set -- a b; (IFS=-; echo "$*" | cat); echo "$*" | cat
+export IFS=,; v=1,2; sh -c 'echo "[$IFS]"; v=1,2; printf "<%s>" $v' | od -An -c; env | grep ^IFS; printf '<%s>' $v | cat; unset IFS; f() { local IFS=+; echo "$*" | cat; /usr/bin/printf '%s.' $1 | cat; echo; }; f 1+2 3; IFS=x; cut -c1 <<<axb; c='cutx-c1'; $c <<<zy; IFS=' '; c='cut -c1'; $c <<<zy; IFS=':' eval 'set -- $x'; echo $# | cat; while IFS=, read -r a b; do echo "$b" | cat; done <<<$'1,2\n3,4'

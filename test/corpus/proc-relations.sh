@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+# Parent, process group, session and terminal of commands in every position.
+rel() { awk -v s=$$ '{ print "parent", ($4 == s), "group", ($5 == s), "session", ($6 == s), "tty", $7, $8 }' /proc/self/stat; }
+rel; rel | cat; (rel; :); x=$(rel); echo "$x"; rel & wait; cat <(rel); f() { rel; }; f; { rel; } >out; cat out; echo | (cat; rel); eval rel; if rel; then :; fi; coproc { read -r _; rel; }; exec {in}<&"${COPROC[0]}"; echo >&"${COPROC[1]}"; cat <&$in; wait; exec {in}<&-
+sh -c 'ps -o comm= -p $PPID'; sh -c 'ps -o comm= -p $PPID; :' | cat; x=$(sh -c 'ps -o comm= -p $PPID; :'); echo "$x"; (sh -c 'ps -o comm= -p $PPID; :'; :); pgrep -P $$ -x cut; echo $?; cut -c1 <<<abc; pgrep -P $$ -x cut; echo $?; pidof -x -s nosuchtool; echo $?; pgrep -s $$ -x 'cut|sed|tr'; echo $?; jobs | wc -l; wait; echo $?; ps -o ppid= -p $$ | grep -qw $PPID && echo parent; ps -o pgid=,sid= -p $$ | awk -v s=$$ '{ print ($1 == s), ($2 == s) }'
+setsid -w sh -c 'ps -o sid= -p $$' | grep -cw $$; trap 'rel' EXIT; (sh -c 'kill -0 $PPID && echo alive'); sh -c 'exec ps -o ppid= -p $$' | grep -cw $$; kill -0 -$$ && echo 'the group can be signalled'; timeout 5 awk -v s=$$ '{ print ($5 == s) }' /proc/self/stat
