@@ -68,7 +68,7 @@ bool Inherited::limits_allow_parking() {
 
 std::uint64_t ignored_after_restore(std::uint64_t at_start) {
   std::uint64_t ignored = 0;
-  for (int sig = 1; sig < kSignals; ++sig) {
+  for (int sig = 1; sig <= kSignals; ++sig) {
     bool is_ignored;
     if (signal_is_trapped(sig)) {
       is_ignored = signal_is_ignored(sig) != 0 || original_signals[sig] == SIG_IGN;
@@ -84,7 +84,7 @@ std::uint64_t ignored_after_restore(std::uint64_t at_start) {
 
 std::uint64_t ignored_now() {
   std::uint64_t ignored = 0;
-  for (int sig = 1; sig < kSignals; ++sig) {
+  for (int sig = 1; sig <= kSignals; ++sig) {
     struct sigaction action;
     if (::sigaction(sig, nullptr, &action) == 0 && action.sa_handler == SIG_IGN)
       ignored |= bit(sig);

@@ -47,6 +47,7 @@ extern int running_trap;
 extern int expand_aliases;
 // flags.c
 extern int echo_command_at_execute;
+extern int echo_input_at_read;
 extern int noclobber;
 extern int privileged_mode;
 extern int unbound_vars_is_error;

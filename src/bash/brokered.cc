@@ -36,7 +36,7 @@ void pass_signals_on(pid_t pid) {
   action.sa_sigaction = pass_on;
   action.sa_flags = SA_SIGINFO | SA_RESTART;
   sigfillset(&action.sa_mask);
-  for (int sig = 1; sig < 64; ++sig) {
+  for (int sig = 1; sig <= 64; ++sig) {
     if (sig != SIGCHLD) ::sigaction(sig, &action, nullptr);
   }
   sigset_t none;

@@ -24,10 +24,12 @@ namespace {
 // A clone that is just being made is worth waiting for; this long.
 constexpr int kClaimWaitMs = 20;
 
-// The words from the command's name on: `command` and its options may stand before it.
-const WORD_LIST* from_name(const WORD_LIST* words, const char* name) {
-  while (words != nullptr && words->word->word != name) words = words->next;
-  return words;
+// The words from the command's name on: `command` and its options may have stood before it.
+const WORD_LIST* from_name(const Frame& frame, const char* name) {
+  for (unsigned i = 0; i < Frame::kFirstWords; ++i) {
+    if (name != nullptr && frame.texts[i] == name) return frame.words[i];
+  }
+  return nullptr;
 }
 
 std::vector<char*> arguments(const WORD_LIST* words) {
@@ -57,7 +59,7 @@ pid_t Front::instead_of_fork() {
 // A simple command in the foreground: bash has expanded, searched and traced, and has made the
 // environment; it now forks to redirect and exec.
 pid_t Front::launch_simple() {
-  const WORD_LIST* words = from_name(frame.words, this_command_name);
+  const WORD_LIST* words = from_name(frame, this_command_name);
   if (words == nullptr || frame.searched != this_command_name || frame.path == nullptr) return 0;
   Order order;
   order.path = frame.path;

@@ -36,7 +36,11 @@ struct Frame {
   int pipe_in = kNoPipe;
   int pipe_out = kNoPipe;
   struct fd_bitmap* fds_to_close = nullptr;
-  const WORD_LIST* words = nullptr;  // the command's words, expanded
+  // The first of the command's expanded words, with their texts: `command -p` frees those before
+  // the name, so that only the one whose text is still in use may be looked at.
+  static constexpr unsigned kFirstWords = 4;
+  const WORD_LIST* words[kFirstWords] = {};
+  const char* texts[kFirstWords] = {};
   const char* searched = nullptr;    // the name that was last searched for on PATH
   const char* path = nullptr;        // where it was found
 };

@@ -74,7 +74,12 @@ int hook_execute_command_internal(COMMAND* command, int async, int pipe_in, int 
                                   struct fd_bitmap* fds_to_close) {
   Front& f = front();
   const Frame outer = f.frame;
-  f.frame = Frame{command, async, pipe_in, pipe_out, fds_to_close, nullptr, nullptr, nullptr};
+  f.frame = Frame{};
+  f.frame.command = command;
+  f.frame.async = async;
+  f.frame.pipe_in = pipe_in;
+  f.frame.pipe_out = pipe_out;
+  f.frame.fds_to_close = fds_to_close;
   const int result =
       originals().execute_command_internal(command, async, pipe_in, pipe_out, fds_to_close);
   f.frame = outer;
@@ -86,7 +91,11 @@ WORD_LIST* hook_expand_words(WORD_LIST* list) {
   Frame& frame = front().frame;
   if (frame.command != nullptr && frame.command->type == cm_simple &&
       frame.command->value.Simple->words == list) {
-    frame.words = expanded;
+    unsigned i = 0;
+    for (const WORD_LIST* w = expanded; w != nullptr && i < Frame::kFirstWords; w = w->next, ++i) {
+      frame.words[i] = w;
+      frame.texts[i] = w->word->word;
+    }
   }
   return expanded;
 }

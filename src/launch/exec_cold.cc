@@ -45,7 +45,7 @@ void place(const RequestView& request, std::span<const int> descriptors) {
 }
 
 void set_signals(const RequestHeader& h) {
-  for (int sig = 1; sig < 64; ++sig) {
+  for (int sig = 1; sig <= 64; ++sig) {
     const bool ignored = (h.signal_ignored >> (sig - 1) & 1) != 0;
     ::signal(sig, ignored ? SIG_IGN : SIG_DFL);
   }

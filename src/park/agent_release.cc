@@ -208,10 +208,11 @@ int become(const RequestView& request, Received& received, int socket) {
   os::raw_syscall(SYS_close, socket);
   os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
   os::raw_syscall(SYS_munmap, os::arg(state.table), sizeof(Table));
-  place_descriptors(request, received);
+  // Before the descriptors are placed: it may stand where one of them belongs.
   const int cwd = received.fds[h.fd_count];
   os::raw_syscall(SYS_fchdir, cwd);
   os::raw_syscall(SYS_close, cwd);
+  place_descriptors(request, received);
   os::raw_syscall(SYS_umask, h.umask);
   if ((h.flags & launch::kRequestHasPgrp) != 0) os::raw_syscall(SYS_setpgid, 0, h.pgrp);
   set_visible_arguments(request);

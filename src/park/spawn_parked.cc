@@ -30,6 +30,14 @@ int child(void* data) {
   raw_syscall(SYS_dup3, block.control_fd, kControlFd, 0);
   for (int fd = 0; fd <= 2; ++fd) raw_syscall(SYS_dup3, block.null_fd, fd, 0);
   raw_syscall(SYS_close_range, kControlFd + 1, ~0U, 0);
+  // Ignored signals stay ignored over an exec; a release sets those that its request names.
+  struct {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)();
+    unsigned long mask;
+  } const plain = {SIG_DFL, 0, nullptr, 0};
+  for (int sig = 1; sig <= 64; ++sig) raw_syscall(SYS_rt_sigaction, sig, arg(&plain), 0, 8);
   raw_syscall(SYS_chdir, arg("/"));
   raw_syscall(SYS_execve, arg(block.path.c_str()), arg(block.argv.data()), arg(block.env.data()));
   raw_syscall(SYS_exit_group, 127);

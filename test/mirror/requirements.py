@@ -45,6 +45,10 @@ def other_namespaces(_bench):
     return None if _succeeds("unshare", "-niu", "true") else "can't make namespaces"
 
 
+def user_namespaces(_bench):
+    return None if _succeeds("unshare", "-r", "true") else "can't make a user namespace"
+
+
 def address_randomisation(_bench):
     return None if _succeeds("setarch", "-R", "true") else "can't set the personality"
 

@@ -23,6 +23,10 @@ PR_SET_CHILD_SUBREAPER = 36
 # waits for nothing.
 GRACE_S = 5.0
 
+# How many processes a message describes, and how much of their command lines.
+_SHOWN = 20
+_SHOWN_COMMAND = 200
+
 
 @dataclasses.dataclass
 class Outcome:
@@ -89,6 +93,14 @@ def descendants(root_pid):
     return sorted(found)
 
 
+def _describe_all(pids):
+    """One line for each of the first of them: a script gone wild has thousands."""
+    shown = [describe_process(pid) for pid in pids[:_SHOWN]]
+    if len(pids) > _SHOWN:
+        shown.append(f"… and {len(pids) - _SHOWN} more")
+    return shown
+
+
 def _read(path):
     try:
         with open(path, "rb") as file:
@@ -102,9 +114,10 @@ def describe_process(pid):
     if stat is None:
         return f"{pid}: gone meanwhile"
     comm, state, ppid, session = stat
+    command = _read(f"/proc/{pid}/cmdline")[:_SHOWN_COMMAND]
     return (
         f"{pid}: {comm}, state {state}, parent {ppid}, session {session},"
-        f" waits in {_read(f'/proc/{pid}/wchan')}, command line: {_read(f'/proc/{pid}/cmdline')}"
+        f" waits in {_read(f'/proc/{pid}/wchan')}, command line: {command}"
     )
 
 
@@ -175,14 +188,20 @@ class _Run:
         return self.status is not None and not self.pipes_open()
 
 
+def _send(number, pids):
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+
 def _kill_all():
     """Kill and reap every descendant, however deep or quick they are."""
     for _ in range(100):
-        for pid in descendants(os.getpid()):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        # Stopped first: one that goes on forking could outrun its pursuer.
+        _send(signal.SIGSTOP, descendants(os.getpid()))
+        _send(signal.SIGKILL, descendants(os.getpid()))
         try:
             while os.waitpid(-1, os.WNOHANG)[0] != 0:
                 pass
@@ -198,7 +217,7 @@ def _wait_for_helpers(run):
         run.reap()
         left = descendants(os.getpid())
         if not left or time.monotonic() > deadline:
-            return [describe_process(pid) for pid in left]
+            return _describe_all(left)
         time.sleep(0.005)
 
 
@@ -219,7 +238,7 @@ def run(argv, cwd, env, stdin, timeout_s):
         if ended is not None and now > ended + GRACE_S:
             break
         if work.status is None and now > deadline:
-            timed_out = "\n".join(describe_process(pid) for pid in descendants(os.getpid()))
+            timed_out = "\n".join(_describe_all(descendants(os.getpid())))
             break
     seconds = (ended or time.monotonic()) - work.started
     held = work.status is not None and work.pipes_open()

@@ -1,3 +1,0 @@
-# SPDX-License-Identifier: MIT
-# Very short commands in great haste, alone, in pipelines and in substitutions.
-for i in $(seq 50); do /bin/true || echo failed; done; for i in $(seq 50); do /bin/false && echo succeeded; done; for i in $(seq 30); do /bin/true | /bin/true | /bin/false; [ "${PIPESTATUS[*]}" = '0 0 1' ] || echo "${PIPESTATUS[*]}"; done; for i in $(seq 30); do x=$(/bin/echo $i); [ "$x" = $i ] || echo "$x"; done; for i in $(seq 30); do (/bin/true) && (/bin/false) || n=$((n + 1)); done; echo $n; for i in $(seq 20); do /bin/true & /bin/false & wait -n; wait; done; for i in $(seq 20); do /bin/echo $i & done >out; wait; sort -n out | cksum; for i in $(seq 20); do cut -c1 <<<$i & wait $! || echo bad; done | cksum; echo done
