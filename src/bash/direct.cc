@@ -23,6 +23,7 @@ namespace {
 
 // A clone that is just being made is worth waiting for; this long.
 constexpr int kClaimWaitMs = 20;
+constexpr int kParkWaitMs = 3;
 
 // The words from the command's name on: `command` and its options may have stood before it.
 const WORD_LIST* from_name(const Frame& frame, const char* name) {
@@ -149,6 +150,8 @@ Reason Front::claim(const Order& order, park::Claim& claimed) {
     drop_pool();
     return Reason::limits_changed;
   }
+  // What is half way through its start-up is ready sooner than a new one.
+  pool_->wait_parked(index, kParkWaitMs);
   if (const Reason r = pool_->check_fresh(index, order.env); r != Reason::none) return r;
   const auto result = pool_->claim(index, park::SlotKind::direct, kClaimWaitMs);
   if (result) {

@@ -210,9 +210,9 @@ pid_t Front::launch_substitution() {
   substitution.armed = false;
   const std::string text = substitution.text;
   if (make_child_flags != FORK_NOTERM || substitution.backquoted || expand_aliases != 0 ||
-      running_trap != 0 || echo_input_at_read != 0 ||
-      temporary_env != nullptr || array_needs_making != 0 ||
-      function_trace_mode != 0 || error_trace_mode != 0 || last_pipe[1] < 3) {
+      running_trap != 0 || echo_input_at_read != 0 || temporary_env != nullptr ||
+      array_needs_making != 0 || function_trace_mode != 0 || error_trace_mode != 0 ||
+      last_pipe[1] < 3) {
     return 0;
   }
   auto known = parsed_.find(text);

@@ -138,15 +138,16 @@ pid_t Front::cold(const char* path, Reason reason) {
   return 0;
 }
 
-// A command that was called twice will be called more often: park it in the background.
+// A command that this process has called twice will be called more often: park it in the
+// background.
 void Front::consider_parking(const char* path) {
-  if (tally_.launches(path) < 1 || !prepare_pool()) return;
+  const auto same = [path](const auto& call) { return call.first == path; };
+  auto call = std::find_if(local_calls_.begin(), local_calls_.end(), same);
+  if (call == local_calls_.end()) call = local_calls_.insert(call, {path, 0});
+  if (++call->second < 2 || refusal(path) != Reason::none || !prepare_pool()) return;
+  if (pool_->find(path) >= 0) return;
   maybe_make_export_env();
-  const auto parked = pool_->park(path, export_env, kFirstClones,
-                                  settings_.clone ? park::Isolation::clone : park::Isolation::exec);
-  if (!parked && parked.error() != Reason::limit_reached) {
-    refusals_.emplace_back(path, parked.error());
-  }
+  park(path, export_env, kFirstClones);
 }
 
 Reason Front::refusal(const char* path) const {
@@ -180,6 +181,8 @@ void Front::after_fork_in_child(bool async) {
     p.active = false;
   }
   substitution = {};
+  local_calls_.clear();
+  ahead_ = false;
   finished_.clear();
   hidden_statuses_.clear();
   if (pool_ != nullptr) {
@@ -206,6 +209,8 @@ void Front::at_exit() {
   drop_pool();
   if (upstream_ != nullptr || subshell_ || reported_) return;
   reported_ = true;
+  end_look();
+  remember();
   if (settings_.stats) write_all(2, stats_table(tally_));
   if (!settings_.stats_json.empty()) {
     const os::Fd fd(

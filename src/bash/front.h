@@ -17,13 +17,16 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "bash/attributes.h"
 #include "bash/bash_api.h"
 #include "bash/descriptors.h"
+#include "bash/scan.h"
 #include "bash/tally.h"
+#include "launch/profile.h"
 #include "launch/settings.h"
 #include "park/pool.h"
 
@@ -41,8 +44,8 @@ struct Frame {
   static constexpr unsigned kFirstWords = 4;
   const WORD_LIST* words[kFirstWords] = {};
   const char* texts[kFirstWords] = {};
-  const char* searched = nullptr;    // the name that was last searched for on PATH
-  const char* path = nullptr;        // where it was found
+  const char* searched = nullptr;  // the name that was last searched for on PATH
+  const char* path = nullptr;      // where it was found
 };
 
 // The call of command_substitute that bash is in; armed from its start to its fork.
@@ -100,6 +103,9 @@ class Front {
 
  public:
   void start(const launch::Settings& settings);
+  // Parks what this script is expected to need. `loadable` is this loadable's file.
+  void begin_ahead(const std::string& loadable);
+  void advance_ahead();
   void enable(bool on);
   bool enabled() const { return enabled_; }
   bool prepared() const { return prepared_; }
@@ -140,6 +146,16 @@ class Front {
   void consider_parking(const char* path);
   Reason refusal(const char* path) const;
   Reason check_shell() const;
+
+  // ahead.cc
+  struct Planned {
+    std::string path;
+    bool often;  // more than one launch is expected
+  };
+  void collect_look();
+  void park(const char* path, char* const* env, unsigned want);
+  void end_look();
+  void remember();
 
   // direct.cc
   pid_t launch_simple();
@@ -201,6 +217,20 @@ class Front {
   bool parking_refused_ = false;
   std::vector<std::pair<std::string, Reason>> refusals_;  // programs that can't be parked, and why
   Tally tally_;
+  // Parking ahead.
+  unsigned processors_ = 1;
+  bool ahead_ = false;    // there may be something left to park
+  bool looking_ = false;  // the look at the script goes on
+  bool look_ended_ = false;
+  Look look_;
+  unsigned collected_ = 0;
+  std::vector<Planned> planned_;
+  std::size_t next_planned_ = 0;
+  std::string profile_directory_;
+  std::string profile_file_;
+  std::optional<launch::Profile> profile_;
+  // Cold launches that this very process asked for, by path.
+  std::vector<std::pair<std::string, unsigned>> local_calls_;
   std::array<Pending, kMaxPending> pendings_;
   std::vector<Finished> finished_;
   unsigned finished_count_ = 0;             // made so far; gives the next pid

@@ -73,6 +73,7 @@ int hook_open(const char* path, int flags, ...) {
 int hook_execute_command_internal(COMMAND* command, int async, int pipe_in, int pipe_out,
                                   struct fd_bitmap* fds_to_close) {
   Front& f = front();
+  f.advance_ahead();
   const Frame outer = f.frame;
   f.frame = Frame{};
   f.frame.command = command;

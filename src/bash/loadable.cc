@@ -2,11 +2,14 @@
 //
 // The loadable's ways in: preloaded into bash by `prewarm run`, or loaded by a script with
 // `enable -f prewarm shopt`, after which `shopt -s prewarm_pids` is the switch.
+#include <dlfcn.h>
+
 #include <cstdlib>
 #include <cstring>
 
 #include "bash/front.h"
 #include "bash/originals.h"
+#include "bash/scan.h"
 
 namespace prewarm::bash {
 namespace {
@@ -55,11 +58,25 @@ void strip_preload() {
   }
 }
 
+// The file that this loadable was loaded from.
+std::string own_file() {
+  Dl_info info;
+  if (::dladdr(reinterpret_cast<void*>(&own_file), &info) == 0) return {};
+  return info.dli_fname;
+}
+
 __attribute__((constructor)) void begin() {
+  if (const char* scan = take_variable(launch::kScanVariable)) {
+    strip_preload();
+    look(std::atoi(scan));
+    return;
+  }
   const char* text = take_variable(launch::Settings::kVariable);
   if (text == nullptr) return;
   strip_preload();
-  if (prepare(launch::Settings::from_text(text))) front().enable(true);
+  if (!prepare(launch::Settings::from_text(text))) return;
+  front().enable(true);
+  front().begin_ahead(own_file());
 }
 
 }  // namespace

@@ -85,7 +85,7 @@ void Front::settle() {
 }
 
 pid_t Front::wait(pid_t pid, int* status, int options) {
-  if (pool_ == nullptr) {
+  if (pool_ == nullptr && finished_.empty() && (look_.pid() == 0 || look_ended_)) {
     const pid_t r = originals().waitpid(pid, status, options);
     if (r > 0 && living_ > 0 && (status == nullptr || has_ended(*status))) --living_;
     return r;
@@ -126,7 +126,12 @@ pid_t Front::note(pid_t pid, int status) {
   Pending* pending = pending_of(pid);
   if (!has_ended(status))
     return pending == nullptr ? pid : (pending->hidden ? 0 : pending->shell_pid);
-  const park::Ended ended = pool_->note_ended(pid, status);
+  if (pid == look_.pid() && !look_ended_) {
+    look_ended_ = true;
+    return 0;
+  }
+  const park::Ended ended =
+      pool_ == nullptr ? park::Ended::not_ours : pool_->note_ended(pid, status);
   if (pending == nullptr) {
     if (ended != park::Ended::not_ours) return 0;
     if (living_ > 0) --living_;

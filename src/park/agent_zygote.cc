@@ -232,7 +232,8 @@ void warm_main() {
 
 void publish_parked(bool clonable) {
   state.program->clonable.store(clonable ? 1 : 0);
-  if (!clonable) state.program->self_state.store(static_cast<std::uint32_t>(SlotState::idle));
+  state.program->self_state.store(
+      static_cast<std::uint32_t>(clonable ? SlotState::empty : SlotState::idle));
   state.program->state.store(static_cast<std::uint32_t>(park::ProgramState::parked),
                              std::memory_order_release);
   futex_wake(state.program->state);

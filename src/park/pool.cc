@@ -53,6 +53,17 @@ bool has_died(pid_t pid) {
 ProgramState state_of_program(const Program& p) {
   return static_cast<ProgramState>(p.state.load(std::memory_order_acquire));
 }
+// Whether a program's place in the table can be used again.
+bool is_free(const Program& p) {
+  const ProgramState s = state_of_program(p);
+  if (s == ProgramState::vacant) return true;
+  if (s != ProgramState::gone) return false;
+  for (const Slot& slot : p.slots) {
+    if (state_of(slot.state) != SlotState::empty) return false;
+  }
+  return true;
+}
+
 bool is_warm(SlotState s) { return s == SlotState::parking || s == SlotState::idle; }
 
 }  // namespace
@@ -114,10 +125,28 @@ unsigned Pool::warm_count() const {
   return n;
 }
 
+unsigned Pool::starting_count() const {
+  unsigned n = 0;
+  for (unsigned i = 0; i < program_count_; ++i) {
+    n += state_of_program(table_->programs[i]) == ProgramState::starting;
+  }
+  return n;
+}
+
+unsigned Pool::unused_count() const {
+  unsigned n = 0;
+  for (unsigned i = 0; i < program_count_; ++i) {
+    n += is_warm(state_of(table_->programs[i].self_state)) &&
+         state_of_program(table_->programs[i]) == ProgramState::parked;
+  }
+  return n;
+}
+
 int Pool::find(const char* path) const {
   for (unsigned i = program_count_; i-- > 0;) {
     const ProgramState s = state_of_program(table_->programs[i]);
-    if (s != ProgramState::vacant && s != ProgramState::gone && !entries_[i].stale &&
+    const bool spent = state_of(table_->programs[i].self_state) == SlotState::running;
+    if (s != ProgramState::vacant && s != ProgramState::gone && !spent && !entries_[i].stale &&
         entries_[i].path == path) {
       return static_cast<int>(i);
     }
@@ -133,10 +162,7 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   if (eligible.reason != Reason::none) return std::unexpected(eligible.reason);
   if (has_loader_variables(env)) return std::unexpected(Reason::library_path);
   unsigned index = 0;
-  while (index < program_count_ &&
-         (state_of_program(table_->programs[index]) != ProgramState::vacant)) {
-    ++index;
-  }
+  while (index < program_count_ && !is_free(table_->programs[index])) ++index;
   if (index == kMaxPrograms) return std::unexpected(Reason::limit_reached);
 
   int pair[2];

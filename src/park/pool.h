@@ -114,6 +114,8 @@ class Pool {
   const char* program_path(unsigned program) const { return entries_[program].path.c_str(); }
   // Numbers of parked processes alive now, zygotes and idle clones.
   unsigned warm_count() const;
+  unsigned starting_count() const;  // programs on their way to being parked
+  unsigned unused_count() const;    // parked for one launch and not yet claimed
 
  private:
   struct Entry;
