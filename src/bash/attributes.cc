@@ -19,17 +19,22 @@ constexpr int kSignals = 64;
 
 std::uint64_t bit(int sig) { return std::uint64_t{1} << (sig - 1); }
 
-void read_at_start(int fd, char* buffer, std::size_t size) {
+os::Fd open_own(const char* path) { return os::Fd(::open(path, O_RDONLY | O_CLOEXEC)); }
+
+void read_from(const os::Fd& file, char* buffer, std::size_t size) {
   std::memset(buffer, 0, size);
-  if (fd >= 0 && ::pread(fd, buffer, size - 1, 0) < 0) buffer[0] = '?';
+  if (file.valid() && ::pread(file.get(), buffer, size - 1, 0) < 0) buffer[0] = '?';
 }
+
+constexpr char kControlGroup[] = "/proc/self/cgroup";
+constexpr char kOomScore[] = "/proc/self/oom_score_adj";
 
 }  // namespace
 
 void Inherited::snapshot(int floor) {
-  control_group_ = os::move_above(os::Fd(::open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC)), floor);
-  oom_score_ =
-      os::move_above(os::Fd(::open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC)), floor);
+  control_group_ = os::move_above(open_own(kControlGroup), floor);
+  oom_score_ = os::move_above(open_own(kOomScore), floor);
+  of_ = ::getpid();
   std::memset(&values_, 0, sizeof values_);
   read(values_);
 }
@@ -50,8 +55,13 @@ void Inherited::read(Values& v) const {
   v.io_priority = static_cast<int>(::syscall(SYS_ioprio_get, 1, 0));
   v.group = ::getpgrp();
   ::syscall(SYS_sched_getaffinity, 0, sizeof v.affinity, v.affinity);
-  read_at_start(control_group_.get(), v.control_group, sizeof v.control_group);
-  read_at_start(oom_score_.get(), v.oom_score, sizeof v.oom_score);
+  if (of_ == ::getpid()) {
+    read_from(control_group_, v.control_group, sizeof v.control_group);
+    read_from(oom_score_, v.oom_score, sizeof v.oom_score);
+  } else {
+    read_from(open_own(kControlGroup), v.control_group, sizeof v.control_group);
+    read_from(open_own(kOomScore), v.oom_score, sizeof v.oom_score);
+  }
 }
 
 bool Inherited::limits_allow_parking() {

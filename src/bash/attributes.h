@@ -40,6 +40,7 @@ class Inherited {
   Values values_{};
   os::Fd control_group_;
   os::Fd oom_score_;
+  pid_t of_ = 0;  // whose files these are: a forked child has others
 };
 
 // The dispositions that bash's child would have restored before an exec: bit n-1 is set if signal n

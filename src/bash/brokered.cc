@@ -74,7 +74,9 @@ Front::Reason Front::may_broker() const {
   if (this_shell_builtin == exec_builtin) return Reason::exec_builtin;
   if (async_ancestor_) return Reason::background;
   if (const Reason r = check_shell(); r != Reason::none) return r;
-  return upstream_ == nullptr ? Reason::not_parked_yet : Reason::none;
+  if (upstream_ == nullptr) return Reason::not_parked_yet;
+  // The parked process is a child of the pool's owner; the program may ask for its parent.
+  return ::getppid() == upstream_->owner() ? Reason::none : Reason::other_parent;
 }
 
 Front::Reason Front::broker_exec(const char* path, char* const* argv, char* const* env) {
@@ -82,7 +84,7 @@ Front::Reason Front::broker_exec(const char* path, char* const* argv, char* cons
   const int program = upstream_->find(path);
   if (program < 0) return Reason::not_parked_yet;
   const auto index = static_cast<unsigned>(program);
-  if (!inherited_.unchanged()) return Reason::limits_changed;
+  if (!upstream_inherited_.unchanged()) return Reason::limits_changed;
   if (const Reason r = upstream_->check_fresh(index, env); r != Reason::none) return r;
   if (!descriptors.inheritable(scratch_fds_)) return Reason::too_many_descriptors;
   Reason reason = Reason::died;

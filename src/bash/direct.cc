@@ -46,6 +46,27 @@ void remove_closed(std::vector<int>& fds, const fd_bitmap* closed) {
   std::erase_if(fds, [closed](int fd) { return fd < closed->size && closed->bitmap[fd] != 0; });
 }
 
+// Gives each here-document a number above all that the command uses.
+void place_documents(Order& order) {
+  if (order.documents.empty()) return;
+  constexpr int kFirst = Redirections::kFirstDocument;
+  int next = 3;
+  for (const Descriptor& d : order.descriptors) next = std::max(next, d.target + 1);
+  for (const launch::SetUp& s : order.set_up) {
+    for (const int fd : {s.fd, s.other}) {
+      if (fd < kFirst) next = std::max(next, fd + 1);
+    }
+  }
+  for (launch::SetUp& s : order.set_up) {
+    if (s.fd >= kFirst) s.fd = next + (s.fd - kFirst);
+    if (s.other >= kFirst) s.other = next + (s.other - kFirst);
+  }
+  for (const os::Fd& document : order.documents) {
+    order.descriptors.push_back({document.get(), next++});
+    order.to_own.push_back(document.get());
+  }
+}
+
 }  // namespace
 
 pid_t Front::instead_of_fork() {
@@ -68,7 +89,9 @@ pid_t Front::launch_simple() {
   order.env = export_env;
   park::Claim claimed;
   Reason reason = Reason::none;
-  if (!fill_descriptors(order)) {
+  if (pool_ == nullptr) {
+    reason = Reason::not_parked_yet;
+  } else if (!fill_descriptors(order)) {
     reason = Reason::too_many_descriptors;
   } else if (!add_redirections(order, frame.command->value.Simple->redirects)) {
     reason = Reason::redirection;
@@ -81,7 +104,7 @@ pid_t Front::launch_simple() {
 
 // What the program would inherit from the shell.
 bool Front::fill_descriptors(Order& order) {
-  if (!prepare_pool() || !descriptors.inheritable(scratch_fds_)) return false;
+  if (!descriptors.inheritable(scratch_fds_)) return false;
   remove_closed(scratch_fds_, frame.fds_to_close);
   if (scratch_fds_.size() > launch::kMaxDescriptors) return false;
   for (const int fd : scratch_fds_) order.descriptors.push_back({fd, fd});
@@ -90,7 +113,11 @@ bool Front::fill_descriptors(Order& order) {
 
 bool Front::add_redirections(Order& order, REDIRECT* redirects) {
   if (redirects == nullptr) return true;
-  if (!translate(redirects, order.set_up)) return false;
+  Redirections translated;
+  if (!translate(redirects, translated)) return false;
+  order.set_up = std::move(translated.set_up);
+  order.documents = std::move(translated.documents);
+  place_documents(order);
   // A copy of a descriptor that isn't there is an error message of bash's: leave it to a subshell.
   std::vector<int> open;
   for (const Descriptor& d : order.descriptors) open.push_back(d.target);
@@ -143,6 +170,7 @@ void Front::own_descriptors(Pending& pending, const Order& order) {
 Reason Front::claim(const Order& order, park::Claim& claimed) {
   const char* path = order.path.c_str();
   if (const Reason r = refusal(path); r != Reason::none) return r;
+  if (pool_ == nullptr) return Reason::not_parked_yet;
   const int program = pool_->find(path);
   if (program < 0) return Reason::not_parked_yet;
   const auto index = static_cast<unsigned>(program);

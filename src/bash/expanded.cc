@@ -224,6 +224,8 @@ pid_t Front::launch_substitution() {
   if (known->second == nullptr) return 0;
   const auto elements = simple_pipeline(known->second);
   std::vector<Order> orders(elements.size());
+  // A lone command without redirections is exec'd in the forked child's own place.
+  const bool in_place = elements.size() == 1 && elements[0]->redirects == nullptr;
   for (std::size_t i = 0; i < elements.size(); ++i) {
     Order& order = orders[i];
     // A message about a file that can't be opened would name a line that only the child knows.
@@ -235,8 +237,7 @@ pid_t Front::launch_substitution() {
     if (order.is_echo) continue;
     hide(order.descriptors, last_pipe[0]);
     hide(order.descriptors, last_pipe[1]);
-    // A lone command without redirections is exec'd in the child's own place.
-    make_environment(order, elements.size() == 1 && elements[i]->redirects == nullptr);
+    make_environment(order, in_place);
   }
   if (orders.empty() || orders.back().is_echo) return 0;
   for (std::size_t i = 0; i < elements.size(); ++i) {
@@ -248,7 +249,7 @@ pid_t Front::launch_substitution() {
     }
   }
   pid_t pid = 0;
-  const Reason reason = launch_pipeline(orders, last_pipe[1], pid);
+  const Reason reason = launch_pipeline(orders, last_pipe[1], !in_place, pid);
   if (reason != Reason::none) return cold(orders.back().path.c_str(), reason);
   // bash closes its end of the pipe and reads to the end of file, which must not wait for us.
   settle();
@@ -277,14 +278,21 @@ bool Front::connect(std::vector<Order>& orders, int out, std::vector<os::Fd>& pi
 }
 
 // All or nothing: every element is claimed before the first is released.
-Reason Front::launch_pipeline(std::vector<Order>& orders, int out, pid_t& pid) {
+Reason Front::launch_pipeline(std::vector<Order>& orders, int out, bool other_parent, pid_t& pid) {
   std::vector<os::Fd> pipes;
   std::vector<park::Claim> claims(orders.size());
   Reason reason = connect(orders, out, pipes) ? Reason::none : Reason::system_refused;
   std::size_t claimed = 0;
   for (; reason == Reason::none && claimed < orders.size(); ++claimed) {
-    if (!orders[claimed].is_echo) reason = claim(orders[claimed], claims[claimed]);
+    if (orders[claimed].is_echo) continue;
+    reason = claim(orders[claimed], claims[claimed]);
     if (reason != Reason::none) break;
+    // In a plain run the parent of these would be the forked subshell, not the shell.
+    if (other_parent && pool_->asks_parent(claims[claimed].program)) {
+      pool_->give_back(claims[claimed]);
+      reason = Reason::other_parent;
+      break;
+    }
   }
   if (reason != Reason::none) {
     for (std::size_t i = 0; i < claimed && pool_ != nullptr; ++i) {

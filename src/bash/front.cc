@@ -70,6 +70,7 @@ std::string find_agent(const std::string& configured) {
 void Front::start(const launch::Settings& settings) {
   settings_ = settings;
   self_ = ::getpid();
+  living_ = js.c_living;
   ignored_at_start_ = ignored_now();
   prepared_ = true;
 }
@@ -188,6 +189,7 @@ void Front::after_fork_in_child(bool async) {
   if (pool_ != nullptr) {
     if (upstream_ != nullptr) upstream_->abandon();
     upstream_ = std::move(pool_);
+    upstream_inherited_ = std::move(inherited_);
   }
   parking_refused_ = false;
 }

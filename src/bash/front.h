@@ -96,6 +96,7 @@ struct Order {
   std::vector<launch::Descriptor> descriptors;
   std::vector<int> to_own;  // sources among them which bash closes soon: keep copies
   std::vector<launch::SetUp> set_up;
+  std::vector<os::Fd> documents;  // here-documents; among the sources
 };
 
 class Front {
@@ -176,7 +177,7 @@ class Front {
   Reason resolve(SIMPLE_COM* command, Order& order);
   Reason find_program(const std::string& name, Order& order);
   void make_environment(Order& order, bool own_level);
-  Reason launch_pipeline(std::vector<Order>& orders, int out, pid_t& pid);
+  Reason launch_pipeline(std::vector<Order>& orders, int out, bool other_parent, pid_t& pid);
   bool connect(std::vector<Order>& orders, int out, std::vector<os::Fd>& pipes);
 
   // brokered.cc
@@ -213,7 +214,8 @@ class Front {
   os::Fd cwd_;
   std::unique_ptr<park::Pool> pool_;      // ours
   std::unique_ptr<park::Pool> upstream_;  // of the shell that forked us
-  Inherited inherited_;
+  Inherited inherited_;                   // what held when pool_ was made
+  Inherited upstream_inherited_;
   bool parking_refused_ = false;
   std::vector<std::pair<std::string, Reason>> refusals_;  // programs that can't be parked, and why
   Tally tally_;

@@ -4,6 +4,7 @@
 // `enable -f prewarm shopt`, after which `shopt -s prewarm_pids` is the switch.
 #include <dlfcn.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -58,6 +59,8 @@ void strip_preload() {
   }
 }
 
+void take_over_shopt();
+
 // The file that this loadable was loaded from.
 std::string own_file() {
   Dl_info info;
@@ -75,9 +78,149 @@ __attribute__((constructor)) void begin() {
   if (text == nullptr) return;
   strip_preload();
   if (!prepare(launch::Settings::from_text(text))) return;
+  take_over_shopt();
   front().enable(true);
   front().begin_ahead(own_file());
 }
 
+// ---- shopt ------------------------------------------------------------------------------------
+
+constexpr char kOption[] = "prewarm_pids";
+
+// What the arguments of a shopt call ask about our option.
+struct Call {
+  bool set = false;
+  bool unset = false;
+  bool quiet = false;
+  bool print = false;
+  bool other_options = false;  // -o or one that shopt doesn't know
+  bool names = false;          // any name is given
+  bool ours = false;           // our option is among them
+};
+
+Call read_call(const WORD_LIST* list) {
+  Call call;
+  bool options = true;
+  for (; list != nullptr; list = list->next) {
+    const char* word = list->word->word;
+    if (options && word[0] == '-' && word[1] != '\0') {
+      if (std::strcmp(word, "--") == 0) {
+        options = false;
+        continue;
+      }
+      for (const char* c = word + 1; *c != '\0'; ++c) {
+        if (*c == 's') call.set = true;
+        else if (*c == 'u') call.unset = true;
+        else if (*c == 'q') call.quiet = true;
+        else if (*c == 'p') call.print = true;
+        else call.other_options = true;
+      }
+      continue;
+    }
+    options = false;
+    call.names = true;
+    if (std::strcmp(word, kOption) == 0) call.ours = true;
+  }
+  return call;
+}
+
+// The arguments without our option's name.
+WORD_LIST* without_ours(const WORD_LIST* list) {
+  WORD_LIST* copy = copy_word_list(const_cast<WORD_LIST*>(list));
+  for (WORD_LIST** at = &copy; *at != nullptr;) {
+    WORD_LIST* w = *at;
+    if (std::strcmp(w->word->word, kOption) != 0) {
+      at = &w->next;
+      continue;
+    }
+    *at = w->next;
+    w->next = nullptr;
+    dispose_words(w);
+  }
+  return copy;
+}
+
+void print_option(bool as_command) {
+  const bool on = front().enabled();
+  if (as_command) {
+    std::printf("shopt -%c %s\n", on ? 's' : 'u', kOption);
+  } else {
+    // The form of bash's own lines (builtins/shopt.def).
+    std::printf("%-20s\t%s\n", kOption, on ? "on" : "off");
+  }
+}
+
+int apply(const Call& call) {
+  if (call.set || call.unset) {
+    if (call.set && !prepare({})) {
+      builtin_error("%s: %s", kOption, launch::reason_text(launch::Reason::unsupported_bash));
+      return EXECUTION_FAILURE;
+    }
+    front().enable(call.set);
+    return EXECUTION_SUCCESS;
+  }
+  if (!call.quiet) print_option(call.print);
+  return front().enabled() ? EXECUTION_SUCCESS : EXECUTION_FAILURE;
+}
+
+// Whether listings name our option: where the script asked for it by loading us. Under `prewarm run`
+// shopt answers as it does in every bash.
+bool listed;
+
+// shopt as bash knows it, and one option more.
+int shopt_with_option(WORD_LIST* list) {
+  const Call call = read_call(list);
+  if (call.other_options || (call.set && call.unset)) return shopt_builtin(list);
+  if (!call.names) {
+    const int status = shopt_builtin(list);
+    const bool wanted = call.set ? front().enabled() : call.unset ? !front().enabled() : true;
+    if (listed && wanted && !call.quiet) print_option(call.print);
+    return status;
+  }
+  if (!call.ours) return shopt_builtin(list);
+  WORD_LIST* others = without_ours(list);
+  const bool any_others = read_call(others).names;
+  const int status = any_others ? shopt_builtin(others) : EXECUTION_SUCCESS;
+  dispose_words(others);
+  const int own = apply(call);
+  return status != EXECUTION_SUCCESS ? status : own;
+}
+
+struct builtin* find_shopt() {
+  for (int i = 0; i < num_shell_builtins; ++i) {
+    struct builtin& b = shell_builtins[i];
+    if (b.name != nullptr && std::strcmp(b.name, "shopt") == 0) return &b;
+  }
+  return nullptr;
+}
+
+// Under `prewarm run` nobody loads anything, but the script may use the option.
+void take_over_shopt() {
+  if (struct builtin* own = find_shopt()) own->function = shopt_with_option;
+}
+
 }  // namespace
 }  // namespace prewarm::bash
+
+#define PREWARM_EXPORT __attribute__((visibility("default")))
+
+// `enable -f prewarm shopt` looks for these names.
+extern "C" {
+PREWARM_EXPORT struct builtin shopt_struct = {const_cast<char*>("shopt"),
+                                              prewarm::bash::shopt_with_option,
+                                              BUILTIN_ENABLED,
+                                              nullptr,
+                                              "shopt [-pqsu] [-o] [optname ...]",
+                                              nullptr};
+
+PREWARM_EXPORT int shopt_builtin_load(char*) {
+  using namespace prewarm::bash;
+  listed = true;
+  // bash's own help text stays.
+  if (const struct builtin* own = find_shopt()) {
+    shopt_struct.long_doc = own->long_doc;
+    shopt_struct.short_doc = own->short_doc;
+  }
+  return 1;
+}
+}

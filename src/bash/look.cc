@@ -2,72 +2,36 @@
 //
 // Starting the bash that looks at the script.
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstring>
-#include <vector>
 
 #include "bash/scan.h"
-#include "os/raw_syscall.h"
+#include "os/shared_spawn.h"
 
 extern "C" char** environ;
 
 namespace prewarm::bash {
 namespace {
 
-constexpr int kTableFd = 3;
-constexpr std::size_t kStackBytes = 16384;
-
-// What the child reads, alive for as long as the shell: it shares memory until its exec.
-struct Block {
-  std::string path;
-  std::vector<std::string> strings;
-  std::vector<char*> argv;
-  std::vector<char*> env;
-  int memory;
-  int null;
-  char stack[kStackBytes];
-};
-
-// Shares the shell's memory: raw system calls only.
-int child(void* data) {
-  const auto& block = *static_cast<const Block*>(data);
-  using os::arg;
-  using os::raw_syscall;
-  for (int fd = 0; fd <= 2; ++fd) raw_syscall(SYS_dup3, block.null, fd, 0);
-  raw_syscall(SYS_dup3, block.memory, kTableFd, 0);
-  raw_syscall(SYS_close_range, kTableFd + 1, ~0U, 0);
-  const unsigned long none = 0;
-  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, arg(&none), 0, 8);
-  raw_syscall(SYS_execve, arg(block.path.c_str()), arg(block.argv.data()), arg(block.env.data()));
-  raw_syscall(SYS_exit_group, 127);
-  return 127;
+// `bash -n` must find neither our preloading nor start-up files of its own.
+bool is_wanted(const char* variable) {
+  return std::strncmp(variable, "LD_PRELOAD=", 11) != 0 &&
+         std::strncmp(variable, "BASH_ENV=", 9) != 0 && std::strncmp(variable, "ENV=", 4) != 0;
 }
 
-void fill(Block& block, const std::string& script, const std::string& loadable) {
+void fill(os::SharedSpawn& spawn, const std::string& script, const std::string& loadable) {
   char self[4096];
   const ssize_t n = ::readlink("/proc/self/exe", self, sizeof self);
-  block.path.assign(self, n > 0 ? static_cast<std::size_t>(n) : 0);
-  block.strings = {"bash",
-                   "-n",
-                   "--",
-                   script,
-                   "LD_PRELOAD=" + loadable,
-                   std::string(launch::kScanVariable) + "=" + std::to_string(kTableFd)};
-  for (std::size_t i = 0; i < 4; ++i) block.argv.push_back(block.strings[i].data());
-  block.argv.push_back(nullptr);
-  block.env = {block.strings[4].data(), block.strings[5].data()};
-  for (char** e = environ; *e != nullptr; ++e) {
-    const bool other = std::strncmp(*e, "LD_PRELOAD=", 11) != 0 &&
-                       std::strncmp(*e, "BASH_ENV=", 9) != 0 && std::strncmp(*e, "ENV=", 4) != 0;
-    if (other) block.env.push_back(*e);
-  }
-  block.env.push_back(nullptr);
+  spawn.path.assign(self, n > 0 ? static_cast<std::size_t>(n) : 0);
+  spawn.strings.reserve(8);
+  spawn.strings = {"bash", "-n", "--", script, "LD_PRELOAD=" + loadable,
+                   std::string(launch::kScanVariable) + "=3"};
+  for (std::size_t i = 0; i < 4; ++i) spawn.argv.push_back(spawn.strings[i].data());
+  for (std::size_t i = 4; i < 6; ++i) spawn.env.push_back(spawn.strings[i].data());
+  spawn.append_environment(environ, is_wanted);
+  spawn.terminate();
 }
 
 }  // namespace
@@ -81,17 +45,10 @@ bool Look::start(const std::string& script, const std::string& loadable, int flo
   if (at == MAP_FAILED) return false;
   table_ = static_cast<launch::ScanTable*>(at);
   // Never freed: nobody tells when the child has exec'd, and it is small.
-  auto* block = new Block;
-  fill(*block, script, loadable);
-  block->memory = memory.get();
-  block->null = null.get();
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  ::sigprocmask(SIG_SETMASK, &all, &before);
-  // The child has a copy of the descriptors: ours are closed at the end of this function.
-  pid_ = ::clone(child, block->stack + kStackBytes, CLONE_VM | SIGCHLD, block);
-  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  auto* spawn = new os::SharedSpawn;
+  fill(*spawn, script, loadable);
+  spawn->descriptors = {null.get(), null.get(), null.get(), memory.get()};
+  pid_ = os::spawn_shared(*spawn);
   return pid_ > 0;
 }
 

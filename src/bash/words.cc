@@ -35,7 +35,8 @@ bool is_plain_special(char c) {
 
 class Scanner {
  public:
-  explicit Scanner(std::string_view text) : text_(text) {}
+  explicit Scanner(std::string_view text, bool document = false)
+      : text_(text), document_(document), in_double_quotes_(document) {}
 
   bool pure() {
     while (at_ < text_.size()) {
@@ -53,7 +54,7 @@ class Scanner {
   bool step() {
     const char c = peek();
     if (c == '\'' && !in_double_quotes_) return skip_single_quotes();
-    if (c == '"') {
+    if (c == '"' && !document_) {
       in_double_quotes_ = !in_double_quotes_;
       ++at_;
       return true;
@@ -153,12 +154,15 @@ class Scanner {
 
   std::string_view text_;
   std::size_t at_ = 0;
-  bool in_double_quotes_ = false;
+  bool document_;
+  bool in_double_quotes_;
 };
 
 }  // namespace
 
 bool is_pure_text(std::string_view text) { return Scanner(text).pure(); }
+
+bool is_pure_document(std::string_view text) { return Scanner(text, true).pure(); }
 
 bool is_literal(std::string_view text) {
   for (const char c : text) {

@@ -18,6 +18,9 @@ namespace prewarm::bash {
 // or unset under `set -u`.
 bool is_pure_text(std::string_view text);
 
+// The same for the body of a here-document, where quotes are ordinary characters.
+bool is_pure_document(std::string_view text);
+
 // Whether a word is its own expansion: no quoting, no expansion, no glob.
 bool is_literal(std::string_view text);
 

@@ -58,14 +58,24 @@ std::string profile_key(const std::string& script) {
   return ::realpath(script.c_str(), real) == nullptr ? std::string() : std::string(real);
 }
 
+// Whether a value of `_` is what the calling shell set it to when it started us.
+bool names_us(const char* value) {
+  char own[PATH_MAX];
+  char real[PATH_MAX];
+  const ssize_t n = ::readlink("/proc/self/exe", own, sizeof own - 1);
+  if (n <= 0 || ::realpath(value, real) == nullptr) return false;
+  own[n] = '\0';
+  return std::strcmp(own, real) == 0;
+}
+
 // Environment of the bash: ours, with the loadable put first into LD_PRELOAD, the settings, and `_`
-// as a shell that starts bash sets it.
+// as the calling shell would have set it for bash.
 std::vector<std::string> environment(const std::string& bash, const std::string& loadable,
                                      const launch::Settings& settings) {
   std::vector<std::string> env;
   bool preloaded = false;
   for (char** e = environ; *e != nullptr; ++e) {
-    if (std::strncmp(*e, "_=", 2) == 0) {
+    if (std::strncmp(*e, "_=", 2) == 0 && names_us(*e + 2)) {
       env.push_back("_=" + bash);
     } else if (!loadable.empty() && std::strncmp(*e, kPreload, sizeof kPreload - 1) == 0) {
       env.push_back(kPreload + loadable + ":" + (*e + sizeof kPreload - 1));

@@ -41,6 +41,7 @@ namespace prewarm::launch {
   X(request_too_large, "arguments, environment or descriptors exceed what a message can carry") \
   X(too_many_descriptors, "the shell has more descriptors open than a message can carry")       \
   X(background, "it runs in the background, where its process id matters")                      \
+  X(other_parent, "its parent would be another process than in a plain launch")                    \
   X(job_control, "job control is on")                                                           \
   X(traced, "xtrace or a DEBUG trap must run in the new process")                               \
   X(side_effects, "its words or redirections have side effects that belong to a subshell")      \

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "launch/request.h"
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <cstring>
 
 namespace prewarm::launch {
@@ -11,13 +14,32 @@ void append(std::vector<char>& bytes, const void* data, std::size_t size) {
   bytes.insert(bytes.end(), from, from + size);
 }
 
-// Appends the strings of a null-terminated row; returns how many. `bytes` grows by their size.
-std::uint32_t append_strings(std::vector<char>& bytes, char* const* strings) {
-  std::uint32_t count = 0;
+// execve's own limits (binfmts.h, exec.c): a launch beyond them fails with E2BIG, so it isn't ours.
+constexpr std::size_t kMostStringBytes = 131072;  // MAX_ARG_STRLEN, terminator included
+constexpr std::size_t kAlwaysFits = 100 * 1024;   // all strings and pointers; the kernel's minimum
+                                                  // is ARG_MAX, 128 KiB
+constexpr rlim_t kMostStack = 6U << 20;           // three quarters of the default stack limit
+
+// Appends the strings of a null-terminated row, of which there are `count` afterwards. False if one
+// is too long for execve.
+bool append_strings(std::vector<char>& bytes, char* const* strings, std::uint32_t& count) {
   for (; *strings != nullptr; ++strings, ++count) {
-    append(bytes, *strings, std::strlen(*strings) + 1);
+    const std::size_t size = std::strlen(*strings) + 1;
+    if (size > kMostStringBytes) return false;
+    append(bytes, *strings, size);
   }
-  return count;
+  return true;
+}
+
+// Whether execve would take this much. Where it is close the answer is no.
+bool execve_would_take(std::size_t bytes, std::size_t strings) {
+  const std::size_t total = bytes + strings * sizeof(char*);
+  if (total <= kAlwaysFits) return true;
+  rlimit stack{};
+  ::getrlimit(RLIMIT_STACK, &stack);
+  const rlim_t limit = std::min(kMostStack, stack.rlim_cur / 4);
+  constexpr rlim_t kMargin = 16384;  // path, auxiliary vector, alignment
+  return total + kMargin <= limit;
 }
 
 std::uint32_t append_text(std::string& text, const std::string& s) {
@@ -61,11 +83,15 @@ bool write_request(const LaunchRequest& request, std::uint32_t generation,
   for (const Descriptor& d : request.descriptors) append(bytes, &d.target, sizeof d.target);
   if (!append_set_up(request, bytes, header)) return false;
   std::size_t before = bytes.size();
-  header.argc = append_strings(bytes, request.argv);
+  if (!append_strings(bytes, request.argv, header.argc)) return false;
   header.argv_size = static_cast<std::uint32_t>(bytes.size() - before);
   before = bytes.size();
-  header.envc = append_strings(bytes, request.env);
+  if (!append_strings(bytes, request.env, header.envc)) return false;
   header.env_size = static_cast<std::uint32_t>(bytes.size() - before);
+  if (!execve_would_take(header.argv_size + bytes.size() - before,
+                         std::size_t{header.argc} + header.envc)) {
+    return false;
+  }
   header.umask = request.umask;
   header.signal_mask = request.signal_mask;
   header.signal_ignored = request.signal_ignored;

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstring>
+#include <string>
 #include <string_view>
 
 #include "os/fd.h"
@@ -154,6 +155,44 @@ Reason check_elf(const MappedFile& file) {
   return entry_seen ? Reason::none : Reason::unusual_entry;
 }
 
+// Where a virtual address lies in the file; 0 if nowhere.
+std::uint64_t file_offset(const MappedFile& file, const Elf64_Ehdr& header, std::uint64_t address) {
+  for (unsigned i = 0; i < header.e_phnum; ++i) {
+    Elf64_Phdr p;
+    if (!file.read(header.e_phoff + i * sizeof p, p)) return 0;
+    if (p.p_type == PT_LOAD && address >= p.p_vaddr && address - p.p_vaddr < p.p_filesz) {
+      return p.p_offset + (address - p.p_vaddr);
+    }
+  }
+  return 0;
+}
+
+// Whether `name` is among the names of the symbols that the program imports or exports. True when
+// that can't be told.
+bool mentions_symbol(const MappedFile& file, std::string_view name) {
+  Elf64_Ehdr header;
+  if (!file.read(0, header)) return true;
+  std::uint64_t strings = 0;
+  std::uint64_t size = 0;
+  for (unsigned i = 0; i < header.e_phnum; ++i) {
+    Elf64_Phdr p;
+    if (!file.read(header.e_phoff + i * sizeof p, p)) return true;
+    if (p.p_type != PT_DYNAMIC) continue;
+    Elf64_Dyn d{};
+    for (std::uint64_t at = 0; at + sizeof d <= p.p_filesz; at += sizeof d) {
+      if (!file.read(p.p_offset + at, d) || d.d_tag == DT_NULL) break;
+      if (d.d_tag == DT_STRTAB) strings = file_offset(file, header, d.d_un.d_ptr);
+      if (d.d_tag == DT_STRSZ) size = d.d_un.d_val;
+    }
+  }
+  const auto table = file.at(strings, size);
+  if (strings == 0 || table.empty()) return true;
+  // Names are ended by NUL, and one may serve as the end of another.
+  std::string wanted(name);
+  wanted += '\0';
+  return table.find(wanted) != std::string_view::npos;
+}
+
 void fill_identity(const struct stat& s, FileIdentity& identity) {
   // The agent fills the same fields from statx; device numbers are split the same way.
   identity.device = (std::uint64_t{major(s.st_dev)} << 32) | minor(s.st_dev);
@@ -163,12 +202,15 @@ void fill_identity(const struct stat& s, FileIdentity& identity) {
   identity.changed_ns = s.st_ctim.tv_sec * 1000000000 + s.st_ctim.tv_nsec;
 }
 
-Reason check_open_file(int fd, const struct stat& s) {
+Reason check_open_file(int fd, const struct stat& s, bool& asks_parent) {
   if (!S_ISREG(s.st_mode)) return Reason::not_a_file;
   if ((s.st_mode & (S_ISUID | S_ISGID)) != 0) return Reason::set_id;
   if (::fgetxattr(fd, "security.capability", nullptr, 0) > 0) return Reason::set_id;
   const MappedFile file(fd, static_cast<std::size_t>(s.st_size));
-  return file.valid() ? check_elf(file) : Reason::unreadable;
+  if (!file.valid()) return Reason::unreadable;
+  const Reason reason = check_elf(file);
+  if (reason == Reason::none) asks_parent = mentions_symbol(file, "getppid");
+  return reason;
 }
 
 }  // namespace
@@ -195,7 +237,7 @@ Eligibility check_program(const char* path, const char* more_directories) {
     return result;
   }
   fill_identity(s, result.identity);
-  result.reason = check_open_file(fd.get(), s);
+  result.reason = check_open_file(fd.get(), s, result.asks_parent);
   if (contains(kExecIsolated, name)) result.isolation = Isolation::exec;
   return result;
 }

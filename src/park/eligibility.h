@@ -20,6 +20,7 @@ struct Eligibility {
   launch::Reason reason = launch::Reason::none;  // none: it may be parked
   Isolation isolation = Isolation::clone;        // the default for this program
   FileIdentity identity;                         // of the file that was looked at
+  bool asks_parent = true;                       // it imports getppid
 };
 
 // Looks at the program at `path` (absolute). Parks only what lies in directories of installed

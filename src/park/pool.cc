@@ -14,7 +14,6 @@
 
 #include <cstring>
 
-#include "park/spawn_parked.h"
 
 namespace prewarm::park {
 namespace {
@@ -65,6 +64,28 @@ bool is_free(const Program& p) {
 }
 
 bool is_warm(SlotState s) { return s == SlotState::parking || s == SlotState::idle; }
+
+// Environment and arguments of a program that is to park.
+void prepare_parked(os::SharedSpawn& spawn, const char* path, char* const* env,
+                    const std::string& agent_path, unsigned index, bool may_clone) {
+  spawn.path = path;
+  // If the agent could not be loaded after all, the program would run: so it is asked for nothing
+  // but its version, under a name that no multi-call program knows.
+  static char name[] = "prewarm-parked";
+  static char version[] = "--version";
+  spawn.argv = {name, version};
+  spawn.strings.reserve(4);
+  spawn.strings.push_back("LD_PRELOAD=" + agent_path);
+  spawn.strings.push_back("LD_BIND_NOW=1");
+  // Descriptors 3 and 4 are the table and the control socket; the agent moves them itself.
+  spawn.strings.push_back("PREWARM_PARK=3:4:" + std::to_string(index) + (may_clone ? ":1" : ":0"));
+  for (auto& s : spawn.strings) spawn.env.push_back(s.data());
+  spawn.append_environment(env);
+  spawn.terminate();
+  spawn.directory = "/";
+  spawn.block_signals = true;
+  spawn.default_signals = true;
+}
 
 }  // namespace
 
@@ -175,6 +196,7 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   const os::Fd theirs = os::move_above(os::Fd(pair[1]), options_.descriptor_floor);
   entry.path = path;
   entry.identity = eligible.identity;
+  entry.asks_parent = eligible.asks_parent;
   entry.parked_at_ns = now_ns(CLOCK_REALTIME);
 
   const bool may_clone =
@@ -184,18 +206,16 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   program.self_state.store(value(SlotState::parking));
   program.want.store(std::min(want, kMostIdleClones));
   program.state.store(static_cast<std::uint32_t>(ProgramState::starting));
-  entry.spawn = std::make_unique<SpawnBlock>();
+  entry.spawn = std::make_unique<os::SharedSpawn>();
   prepare_parked(*entry.spawn, path, env, options_.agent_path, index, may_clone);
-  entry.spawn->null_fd = null_fd_.get();
-  entry.spawn->table_fd = table_fd_.get();
-  entry.spawn->control_fd = theirs.get();
-  const pid_t pid = spawn_parked(*entry.spawn);
+  entry.spawn->descriptors = {null_fd_.get(), null_fd_.get(), null_fd_.get(), table_fd_.get(),
+                              theirs.get()};
+  const pid_t pid = os::spawn_shared(*entry.spawn);
   if (pid < 0) {
     program.state.store(static_cast<std::uint32_t>(ProgramState::vacant));
     return std::unexpected(Reason::system_refused);
   }
   program.pid.store(pid);
-  // The child has its own table of descriptors, a copy: ours may go at once.
   if (index == program_count_) ++program_count_;
   return index;
 }

@@ -20,8 +20,8 @@
 #include "launch/request.h"
 #include "os/fd.h"
 #include "os/result.h"
+#include "os/shared_spawn.h"
 #include "park/eligibility.h"
-#include "park/spawn_parked.h"
 #include "park/table.h"
 
 namespace prewarm::park {
@@ -108,6 +108,9 @@ class Pool {
   void abandon();
 
   bool is_owner() const;
+  pid_t owner() const { return table_->owner.load(); }
+  // Whether `program` may ask who its parent is (see Eligibility::asks_parent).
+  bool asks_parent(unsigned program) const { return entries_[program].asks_parent; }
   bool owns_descriptor(int fd) const;
   unsigned program_count() const { return program_count_; }
   const Table& table() const { return *table_; }
@@ -136,7 +139,8 @@ class Pool {
     std::vector<os::Fd> slot_sockets;
     std::vector<WatchedFile> files;
     std::vector<WatchedVariable> variables;
-    std::unique_ptr<SpawnBlock> spawn;
+    std::unique_ptr<os::SharedSpawn> spawn;
+    bool asks_parent = false;
     bool opened = false;
     bool stale = false;
   };

@@ -16,7 +16,9 @@ import shutil
 import sys
 import tempfile
 
-from corpus_harness import script, self_test, snapshot, suite
+sys.dont_write_bytecode = True  # this may be run from a tree that is not ours to write to
+
+from corpus_harness import script, self_test, snapshot, suite  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -35,7 +37,7 @@ def _list_of(allowed):
 def _arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("prewarm", nargs="?", help="the command under test (path of prewarm)")
-    parser.add_argument("filter", nargs="*", help="run only scripts whose name contains one of these")
+    parser.add_argument("filter", nargs="*", help="only scripts whose name contains one of these")
     parser.add_argument(
         "--variant",
         type=_list_of(suite.VARIANTS),
@@ -166,7 +168,7 @@ def _compare_all(options):
 
 def main():
     options = _arguments()
-    right = self_test.run(options.jobs) if options.self_test else _compare_all(options)
+    right = self_test.run() if options.self_test else _compare_all(options)
     sys.exit(0 if right else 1)
 
 

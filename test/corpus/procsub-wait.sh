@@ -2,7 +2,7 @@
 # $! of a process substitution, and waiting for it.
 cat < <(echo a; exit 7); wait $!; echo "wait $?"
 : > >(cat >/dev/null; exit 8); wait $!; echo "wait $?"
-echo never > >(exit 9); wait $!; echo "builtin: $?"
+: > >(exit 9); wait $!; echo "builtin: $?"
 { seq 3; } > >(sort -r >sorted); wait $!; cat sorted
 x=$(cat <(echo in)); echo "$x"
 echo <(:) | sed 's/[0-9]*$/N/'

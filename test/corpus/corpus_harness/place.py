@@ -40,14 +40,14 @@ def remove(path):
 class Place:
     """One script's directories, and how to run something in them."""
 
-    def __init__(self, base, script):
+    def __init__(self, base, script, grace_s=supervise.GRACE_S):
+        self.grace_s = grace_s
         self.root = pathlib.Path(base, script.name)
         self.script = script
         self.work = self.root / "work"
         self.tmp = self.root / "tmp"
         self.cache = self.root / "cache"
         self.root.mkdir()
-        (self.root / f"{script.name}.sh").write_bytes(script.text)
         self.forget_cache()
 
     def forget_cache(self):
@@ -55,6 +55,8 @@ class Place:
         self.cache.mkdir()
 
     def _refresh(self):
+        # The script as well: some write to themselves.
+        (self.root / f"{self.script.name}.sh").write_bytes(self.script.text)
         for directory in (self.work, self.tmp):
             remove(directory)
             directory.mkdir(mode=0o755)
@@ -95,6 +97,7 @@ class Place:
                 self._environment(),
                 stdin,
                 timeout_s,
+                self.grace_s,
             )
         finally:
             os.close(stdin)
@@ -113,6 +116,7 @@ class Place:
         kept.mkdir(parents=True, exist_ok=True)
         (kept / "stdout").write_bytes(observation.outcome.stdout)
         (kept / "stderr").write_bytes(observation.outcome.stderr)
+        (kept / "status").write_text(supervise.describe_status(observation.outcome.wait_status) + "\n")
         for name, entry in observation.files.items():
             if entry.kind == "file":
                 target = kept / "work" / os.fsdecode(name)

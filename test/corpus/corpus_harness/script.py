@@ -40,6 +40,8 @@ class Script:
         """Whether this script can be run in that form and still mean the same."""
         if form == self.mode:
             return True
+        if form == "command":
+            return b"\0" not in self.text  # which no argument can hold
         # A script on stdin leaves no room for input of its own, and plain
         # `bash < FILE` takes no arguments.
         return form != "stdin" or not (self.stdin or self.args)

@@ -3,9 +3,8 @@
 
 import dataclasses
 import multiprocessing
-import os
 import shutil
-import signal
+import traceback
 
 from . import place, supervise
 from .difference import Difference, compare, leftovers
@@ -34,6 +33,7 @@ class Job:
     timeout_s: float
     keep: bool
     repeat: int = 0  # > 0: only compare bash with itself, that often
+    grace_s: float = supervise.GRACE_S
 
 
 @dataclasses.dataclass
@@ -112,14 +112,13 @@ def _run_reference_only(job, spot, reference):
     return _result(job, "reference", reference, subjects, differences)
 
 
-def run_job(job):
-    """All Results of one Job. Runs in a worker: its only children are the job's."""
+def _run_job(job):
     missing = _missing(job.script)
     if missing:
         reason = "needs " + ", ".join(missing)
         names = ["reference"] if job.repeat else job.variants
         return [Result(job.script.name, job.form, v, "skipped", [], reason=reason) for v in names]
-    spot = place.Place(job.base, job.script)
+    spot = place.Place(job.base, job.script, job.grace_s)
     reference = spot.observe(REFERENCE, job.form, job.timeout_s)
     if job.keep:
         spot.keep("reference", reference)
@@ -135,18 +134,19 @@ def run_job(job):
     return results
 
 
-def _prepare_worker():
-    # Ctrl-C is the parent's to handle: it ends the pool, and with it the workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    supervise.become_subreaper()
-    supervise.forbid_core_dumps()
-    os.umask(0o022)
+def run_job(job):
+    """All Results of one Job. Runs in a worker: its only children are the job's."""
+    try:
+        return _run_job(job)
+    except Exception:  # a fault of this program or its surroundings must not end the suite
+        difference = Difference("harness", traceback.format_exc().rstrip())
+        return [Result(job.script.name, job.form, "any", "failed", [difference])]
 
 
 def run_jobs(jobs, parallel, report):
     """Run all jobs, give each Result to report() as it comes; returns all of them."""
     results = []
-    with multiprocessing.get_context("fork").Pool(parallel, _prepare_worker) as pool:
+    with multiprocessing.get_context("fork").Pool(parallel, supervise.prepare_worker) as pool:
         for batch in pool.imap_unordered(run_job, jobs):
             for result in batch:
                 report(result)

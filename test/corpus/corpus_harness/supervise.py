@@ -42,6 +42,30 @@ class Outcome:
     processes_left: list = dataclasses.field(default_factory=list)
 
 
+def prepare_worker():
+    """Make this process fit to call run(), and the same on whatever machine and way."""
+    become_subreaper()
+    forbid_core_dumps()
+    os.umask(0o022)
+    default_signals()
+
+
+def default_signals():
+    """Let nothing be ignored or blocked from the start in what is run.
+
+    A background job of a script has SIGINT ignored, and so has what it starts: bash
+    would then not let the corpus trap it. Ctrl-C is for our parent to act on, so it
+    gets a handler here, which unlike SIG_IGN does not outlive an exec.
+    """
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        # Python itself ignores SIGPIPE and SIGXFSZ; Popen undoes that in the child.
+        if number not in (signal.SIGPIPE, signal.SIGXFSZ):
+            if signal.getsignal(number) == signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, lambda number, frame: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
 def become_subreaper():
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
@@ -210,9 +234,9 @@ def _kill_all():
         time.sleep(0.01)
 
 
-def _wait_for_helpers(run):
+def _wait_for_helpers(run, grace_s):
     """Descriptions of the processes that outlive the program and the grace."""
-    deadline = time.monotonic() + GRACE_S
+    deadline = time.monotonic() + grace_s
     while True:
         run.reap()
         left = descendants(os.getpid())
@@ -221,7 +245,7 @@ def _wait_for_helpers(run):
         time.sleep(0.005)
 
 
-def run(argv, cwd, env, stdin, timeout_s):
+def run(argv, cwd, env, stdin, timeout_s, grace_s=GRACE_S):
     """Run argv in a session of its own, and return its Outcome.
 
     env's keys and values are bytes or str; stdin is a file object or a
@@ -235,14 +259,14 @@ def run(argv, cwd, env, stdin, timeout_s):
         now = time.monotonic()
         if work.status is not None and ended is None:
             ended = now
-        if ended is not None and now > ended + GRACE_S:
+        if ended is not None and now > ended + grace_s:
             break
         if work.status is None and now > deadline:
             timed_out = "\n".join(_describe_all(descendants(os.getpid())))
             break
     seconds = (ended or time.monotonic()) - work.started
     held = work.status is not None and work.pipes_open()
-    left = [] if timed_out else _wait_for_helpers(work)
+    left = [] if timed_out else _wait_for_helpers(work, grace_s)
     _kill_all()
     outcome = Outcome(
         pid=work.process.pid,

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+//
+// For tests only: processes, pipes and files as tests need them. Nothing here sleeps; whatever waits
+// waits for an event, at most kBoundMs.
+#pragma once
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "os/fd.h"
+
+// What can't be done with a sanitizer's runtime in the process says so with this.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PREWARM_SANITIZED 1
+#else
+#define PREWARM_SANITIZED 0
+#endif
+
+namespace prewarm::os {
+
+// Far more than anything here takes on a busy machine under a sanitizer.
+inline constexpr int kBoundMs = 30000;
+
+struct Pipe {
+  Fd read;
+  Fd write;
+};
+
+inline Pipe make_pipe() {
+  int ends[2] = {-1, -1};
+  if (::pipe2(ends, O_CLOEXEC) != 0) std::abort();
+  return {Fd(ends[0]), Fd(ends[1])};
+}
+
+inline bool wait_readable(int fd, int wait_ms = kBoundMs) {
+  pollfd p{fd, POLLIN, 0};
+  return ::poll(&p, 1, wait_ms) == 1;
+}
+
+// Until end of file, or until nothing came for kBoundMs.
+inline std::string read_all(int fd) {
+  std::string text;
+  std::vector<char> buffer(65536);
+  while (wait_readable(fd)) {
+    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+    if (n <= 0) break;
+    text.append(buffer.data(), static_cast<std::size_t>(n));
+  }
+  return text;
+}
+
+// Exactly one value of a plain type, as another process wrote it. False: it did not come.
+template <class T>
+bool read_value(int fd, T& value) {
+  auto* at = reinterpret_cast<char*>(&value);
+  std::size_t used = 0;
+  while (used < sizeof value && wait_readable(fd)) {
+    const ssize_t n = ::read(fd, at + used, sizeof value - used);
+    if (n <= 0) break;
+    used += static_cast<std::size_t>(n);
+  }
+  return used == sizeof value;
+}
+
+template <class T>
+bool write_value(int fd, const T& value) {
+  return ::write(fd, &value, sizeof value) == static_cast<ssize_t>(sizeof value);
+}
+
+inline std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+inline void write_file(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+// Open descriptors of a process: "self" or its pid.
+inline std::set<int> open_descriptors(const std::string& process = "self") {
+  std::set<int> numbers;
+  DIR* directory = ::opendir(("/proc/" + process + "/fd").c_str());
+  if (directory == nullptr) return numbers;
+  while (const dirent* entry = ::readdir(directory)) {
+    if (entry->d_name[0] == '.') continue;
+    const int fd = std::atoi(entry->d_name);
+    if (process != "self" || fd != ::dirfd(directory)) numbers.insert(fd);
+  }
+  ::closedir(directory);
+  return numbers;
+}
+
+inline bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
+
+// Refers to one process for good, whatever becomes of its pid.
+inline Fd open_pid(pid_t pid) { return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
+
+// Whether the process behind `pidfd` has ended, waiting for that.
+inline bool has_ended(const Fd& pidfd, int wait_ms = kBoundMs) {
+  return pidfd.valid() && wait_readable(pidfd.get(), wait_ms);
+}
+
+// The wait status of a child, or -1 if it is none or doesn't end.
+inline int wait_for(pid_t pid) {
+  int status = -1;
+  if (pid <= 0 || !has_ended(open_pid(pid))) return -1;
+  return ::waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+// True if this process has no child at all, not even one that nobody waited for.
+inline bool is_childless() {
+  siginfo_t info{};
+  return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD;
+}
+
+// A forked child that runs `function` and exits with what that returns; ended at the latest with
+// this object.
+class Child {
+ public:
+  template <class Function>
+  explicit Child(Function function) : pid_(::fork()) {
+    if (pid_ == 0) ::_exit(function());
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child() {
+    if (pid_ <= 0) return;
+    kill();
+    ::waitpid(pid_, nullptr, 0);
+  }
+
+  pid_t pid() const { return pid_; }
+  void kill() const { ::kill(pid_, SIGKILL); }
+  // Its wait status, or -1.
+  int wait() {
+    const int status = wait_for(pid_);
+    if (status != -1) pid_ = -1;
+    return status;
+  }
+
+ private:
+  pid_t pid_;
+};
+
+// A directory that goes with this object.
+class TempDirectory {
+ public:
+  TempDirectory() {
+    const char* base = std::getenv("TMPDIR");
+    path_ = std::string(base != nullptr && base[0] == '/' ? base : "/tmp") + "/prewarm-test.XXXXXX";
+    if (::mkdtemp(path_.data()) == nullptr) std::abort();
+  }
+  TempDirectory(const TempDirectory&) = delete;
+  TempDirectory& operator=(const TempDirectory&) = delete;
+  ~TempDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+
+  const std::string& path() const { return path_; }
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace prewarm::os

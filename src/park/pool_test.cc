@@ -1,0 +1,649 @@
+// SPDX-License-Identifier: MIT
+//
+// The owner's side of a pool: what is parked, claimed, refilled and ended, and what is left. What a
+// released program sees is in rungs_test.cc, launches for subshells are in brokered_test.cc.
+#include "park/pool.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include <cstring>
+
+#include "park/testing.h"
+
+namespace prewarm::park {
+namespace {
+
+using launch::Reason;
+using launch::TestRequest;
+
+// ---- Making one ----------------------------------------------------------------------------------
+
+TEST_F(PoolTest, NeedsTheAgent) {
+  PoolOptions without = options();
+  without.agent_path = "/nonexistent/agent.so";
+  const auto made = Pool::create(without);
+  ASSERT_FALSE(made.has_value());
+  EXPECT_EQ(made.error().message(), "find the agent /nonexistent/agent.so: No such file or directory");
+}
+
+TEST_F(PoolTest, StartsEmpty) {
+  make_pool();
+  EXPECT_TRUE(pool().is_owner());
+  EXPECT_EQ(pool().program_count(), 0U);
+  EXPECT_EQ(pool().warm_count(), 0U);
+  EXPECT_EQ(pool().find(kTrue), -1);
+  EXPECT_EQ(pool().note_ended(::getpid(), 0), Ended::not_ours);
+}
+
+TEST_F(PoolTest, KeepsItsDescriptorsAboveTheFloorAndKnowsThem) {
+  const std::set<int> before = os::open_descriptors();
+  PoolOptions high = options();
+  high.descriptor_floor = 500;
+  make_pool(high);
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
+  unsigned own = 0;
+  for (const int fd : os::open_descriptors()) {
+    EXPECT_EQ(pool().owns_descriptor(fd), !before.contains(fd)) << fd;
+    if (before.contains(fd)) continue;
+    ++own;
+    EXPECT_GE(fd, 500);
+    EXPECT_EQ(::fcntl(fd, F_GETFD), FD_CLOEXEC) << fd;
+  }
+  EXPECT_GE(own, 2 + kSlotsPerProgram);
+  EXPECT_FALSE(pool().owns_descriptor(-1)) << "what is closed is no descriptor";
+}
+
+// ---- Parking -------------------------------------------------------------------------------------
+
+TEST_F(PoolTest, KeepsAsManyIdleClonesAsAreWanted) {
+  unsigned two = 0;
+  unsigned four = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 2, two));
+  EXPECT_EQ(pool().warm_count(), 3U) << "and their zygote";
+  const auto parked = pool().park(kFalse, parking_env(), 1000, Isolation::clone);
+  ASSERT_TRUE(parked.has_value());
+  four = *parked;
+  ASSERT_TRUE(pool().wait_parked(four, os::kBoundMs));
+  EXPECT_EQ(wait_idle(four, 4), 4U);
+  EXPECT_EQ(idle_pids(two).size(), 2U);
+  EXPECT_EQ(idle_pids(four).size(), 4U) << "the most that are kept";
+}
+
+TEST_F(PoolTest, FindsWhatIsParkedByItsPath) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
+  EXPECT_EQ(pool().find(kTrue), static_cast<int>(program));
+  EXPECT_STREQ(pool().program_path(program), kTrue);
+  EXPECT_EQ(pool().find("/bin/true"), -1) << "another name of the same file";
+  EXPECT_EQ(pool().find(kFalse), -1);
+}
+
+TEST_F(PoolTest, SaysWhyAProgramIsNotParked) {
+  make_pool();
+  const auto reason_for = [&](const char* path) {
+    const auto parked = pool().park(path, parking_env(), 1, Isolation::clone);
+    return parked ? Reason::none : parked.error();
+  };
+  EXPECT_EQ(reason_for("/usr/bin/nonexistent"), Reason::not_found);
+  EXPECT_EQ(reason_for("/usr/bin/sudo"), Reason::denied);
+  EXPECT_EQ(reason_for("/etc/passwd"), Reason::untrusted_directory);
+  set_parking_env({"PATH=/bin", "LD_LIBRARY_PATH=/x"});
+  EXPECT_EQ(reason_for(kTrue), Reason::library_path);
+  EXPECT_EQ(pool().warm_count(), 0U);
+  EXPECT_EQ(pool().find(kTrue), -1);
+}
+
+// What doesn't know the agent runs to its end with nothing but --version asked of it.
+TEST_F(PoolTest, AnAgentThatIsNoneLeavesTheProgramUnparked) {
+  const os::TempDirectory temp;
+  os::write_file(temp / "agent.so", "not a library\n");
+  PoolOptions no_agent = options();
+  no_agent.agent_path = temp / "agent.so";
+  make_pool(no_agent);
+  const auto parked = pool().park(kCat, parking_env(), 1, Isolation::clone);
+  ASSERT_TRUE(parked.has_value());
+  EXPECT_EQ(claim_error(*parked), Reason::not_parked_yet);
+  EXPECT_EQ(reap(table(*parked).pid.load()), Ended::parked);
+  EXPECT_TRUE(pool().wait_parked(*parked, 0));
+  EXPECT_EQ(claim_error(*parked), Reason::died);
+  EXPECT_EQ(pool().find(kCat), -1);
+}
+
+TEST_F(PoolTest, StopsAtTheMostPrograms) {
+  PoolOptions many = options();
+  many.max_warm = 100000;
+  make_pool(many);
+  for (unsigned i = 0; i < kMaxPrograms; ++i) {
+    ASSERT_TRUE(pool().park(kTrue, parking_env(), 0, Isolation::clone).has_value()) << i;
+  }
+  EXPECT_EQ(pool().park(kTrue, parking_env(), 0, Isolation::clone).error(), Reason::limit_reached);
+  for (unsigned i = 0; i < kMaxPrograms; ++i) {
+    EXPECT_TRUE(pool().wait_parked(i, os::kBoundMs)) << i;
+  }
+}
+
+// The bound is on all parked processes: zygotes and clones, of programs parked one after the other
+// or all at once, and also after claims have raised what is wanted.
+TEST_F(PoolTest, NeverHasMoreParkedProcessesThanIsAllowed) {
+  constexpr unsigned kMost = 6;
+  PoolOptions few = options();
+  few.max_warm = kMost;
+  make_pool(few);
+  std::vector<unsigned> programs;
+  for (const char* path : {kTrue, kFalse, kCat, kEnv, kPrintf}) {
+    const auto parked = pool().park(path, parking_env(), 4, Isolation::clone);
+    EXPECT_EQ(parked ? Reason::limit_reached : parked.error(), Reason::limit_reached);
+    if (parked) programs.push_back(*parked);
+  }
+  ASSERT_FALSE(programs.empty());
+  unsigned most = 0;
+  for (const unsigned program : programs) {
+    ASSERT_TRUE(pool().wait_parked(program, os::kBoundMs));
+    // A launch of each, which also gives the zygotes time to make what they would make.
+    pool().take_over_parked();
+    if (const auto claimed = pool().claim(program, SlotKind::direct, 1000)) {
+      TestRequest request({kTrue});
+      EXPECT_EQ(WTERMSIG(launch(*claimed, request).status), 0);
+      pool().refill(program);
+    }
+    most = std::max(most, pool().warm_count());
+  }
+  EXPECT_LE(most, kMost);
+  EXPECT_LE(pool().warm_count(), kMost);
+}
+
+// ---- What a parked process shows -----------------------------------------------------------------
+
+TEST_F(PoolTest, AParkedProcessHoldsNothingButItsOwnSockets) {
+  PoolOptions high = options();
+  high.descriptor_floor = 600;
+  make_pool(high);
+  const os::Pipe stray = os::make_pipe();
+  const os::Fd inheritable(::dup(stray.read.get()));
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kCat, 2, program));
+  const std::string zygote = std::to_string(table(program).pid.load());
+  for (const int fd : os::open_descriptors(zygote)) {
+    struct stat s{};
+    ASSERT_EQ(::stat(("/proc/" + zygote + "/fd/" + std::to_string(fd)).c_str(), &s), 0);
+    EXPECT_TRUE(S_ISSOCK(s.st_mode)) << fd;
+    EXPECT_GE(fd, 3) << fd;
+  }
+  for (const pid_t pid : idle_pids(program)) {
+    const std::set<int> open = os::open_descriptors(std::to_string(pid));
+    ASSERT_EQ(open.size(), 1U);
+    const std::string link = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(*open.begin());
+    EXPECT_TRUE(std::filesystem::read_symlink(link).string().starts_with("socket:")) << link;
+  }
+}
+
+TEST_F(PoolTest, AParkedProcessSaysThatItIsOne) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kCat, 1, program));
+  for (const pid_t pid : {table(program).pid.load(), *idle_pids(program).begin()}) {
+    const std::string proc = "/proc/" + std::to_string(pid);
+    EXPECT_EQ(os::read_file(proc + "/comm"), "prewarm-parked\n");
+    const std::string line = os::read_file(proc + "/cmdline");
+    EXPECT_TRUE(line.starts_with(std::string("prewarm-parked\0", 15))) << line;
+    EXPECT_EQ(std::filesystem::read_symlink(proc + "/cwd"), "/");
+    EXPECT_EQ(std::filesystem::read_symlink(proc + "/exe"), kCat);
+  }
+}
+
+TEST_F(PoolTest, AParkedProcessIsAChildOfTheOwnerAndOutlivesSignals) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kPrintf, 1, program));
+  const pid_t pid = *idle_pids(program).begin();
+  const std::string status = os::read_file("/proc/" + std::to_string(pid) + "/status");
+  EXPECT_NE(status.find("\nPPid:\t" + std::to_string(::getpid()) + "\n"), std::string::npos);
+  for (const int sig : {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGTSTP}) ::kill(pid, sig);
+  // They were not meant for the program that it becomes.
+  const Claim claimed = claim(program);
+  EXPECT_EQ(claimed.pid, pid);
+  TestRequest request({kPrintf, "alive"});
+  const Outcome o = launch(claimed, request);
+  EXPECT_EQ(o.text, "alive");
+  EXPECT_EQ(exit_of(o), "exit 0");
+}
+
+// The 16 bytes that the kernel gave the program as its source of seeds.
+std::string random_bytes_of(pid_t pid) {
+  const std::string proc = "/proc/" + std::to_string(pid);
+  const std::string auxv = os::read_file(proc + "/auxv");
+  std::string bytes(16, '\0');
+  for (std::size_t at = 0; at + 16 <= auxv.size(); at += 16) {
+    std::uint64_t entry[2];
+    std::memcpy(entry, auxv.data() + at, sizeof entry);
+    if (entry[0] != 25 /* AT_RANDOM */) continue;
+    const os::Fd memory(::open((proc + "/mem").c_str(), O_RDONLY | O_CLOEXEC));
+    if (::pread(memory.get(), bytes.data(), 16, static_cast<off_t>(entry[1])) == 16) return bytes;
+  }
+  return {};
+}
+
+TEST_F(PoolTest, EachCloneHasRandomnessOfItsOwn) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kCat, 3, program));
+  std::set<std::string> seen{random_bytes_of(table(program).pid.load())};
+  if (seen.contains("")) GTEST_SKIP() << "may not look into other processes here";
+  for (const pid_t pid : idle_pids(program)) seen.insert(random_bytes_of(pid));
+  EXPECT_EQ(seen.size(), 4U);
+}
+
+// ---- Claims --------------------------------------------------------------------------------------
+
+TEST_F(PoolTest, EachClaimIsAnotherProcess) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 4, program));
+  std::set<pid_t> pids;
+  std::vector<Claim> claims;
+  for (int i = 0; i < 4; ++i) {
+    claims.push_back(claim(program, SlotKind::direct, 0));
+    EXPECT_TRUE(pids.insert(claims.back().pid).second);
+    EXPECT_EQ(pool().state(claims.back()), SlotState::claimed);
+  }
+  EXPECT_EQ(claim_error(program), Reason::pool_busy);
+  for (const Claim& c : claims) {
+    TestRequest request({kTrue});
+    EXPECT_EQ(exit_of(launch(c, request)), "exit 0");
+    EXPECT_NE(pool().state(c), SlotState::claimed);
+  }
+}
+
+TEST_F(PoolTest, AClaimWaitsForACloneThatIsMadeOnDemand) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
+  const Claim first = claim(program);
+  const Claim second = claim(program);
+  EXPECT_NE(first.pid, second.pid);
+  EXPECT_GT(table(program).want.load(), 1U) << "one more is kept from now on";
+  TestRequest request({kTrue});
+  EXPECT_EQ(exit_of(launch(second, request)), "exit 0");
+  EXPECT_EQ(exit_of(launch(first, request)), "exit 0");
+}
+
+TEST_F(PoolTest, ManyLaunchesInARowOutnumberTheIdleClones) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kPrintf, 2, program));
+  std::set<pid_t> pids;
+  for (int i = 0; i < 100; ++i) {
+    const Claim claimed = claim(program);
+    pids.insert(claimed.pid);
+    TestRequest request({"printf", "%s", std::to_string(i)});
+    const Outcome o = launch(claimed, request);
+    EXPECT_EQ(o.text, std::to_string(i));
+    EXPECT_EQ(exit_of(o), "exit 0");
+  }
+  EXPECT_EQ(pids.size(), 100U) << "no process serves twice";
+}
+
+TEST_F(PoolTest, RefillMakesUpForLaunches) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 3, program));
+  for (int round = 0; round < 5; ++round) {
+    for (int i = 0; i < 3; ++i) run(program, {"true"});
+    pool().refill(program);
+    EXPECT_EQ(wait_idle(program, 3), 3U);
+  }
+}
+
+TEST_F(PoolTest, WhatIsGivenBackCanBeClaimedAgain) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
+  const Claim first = claim(program);
+  EXPECT_EQ(claim_error(program), Reason::pool_busy);
+  pool().give_back(first);
+  const Claim second = claim(program, SlotKind::direct, 0);
+  EXPECT_EQ(second.pid, first.pid);
+  TestRequest request({kTrue});
+  EXPECT_EQ(exit_of(launch(second, request)), "exit 0");
+}
+
+// ---- Ends ----------------------------------------------------------------------------------------
+
+TEST_F(PoolTest, PassesOnHowAProgramEnds) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kShell, 2, program));
+  EXPECT_EQ(exit_of(run(program, {"sh", "-c", "exit 0"})), "exit 0");
+  EXPECT_EQ(exit_of(run(program, {"sh", "-c", "exit 203"})), "exit 203");
+  EXPECT_EQ(exit_of(run(program, {"sh", "-c", "kill -TERM $$"})), "signal 15");
+  EXPECT_EQ(exit_of(run(program, {"sh", "-c", "kill -KILL $$"})), "signal 9");
+}
+
+TEST_F(PoolTest, AKilledIdleCloneIsReplaced) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kPrintf, 2, program));
+  const std::set<pid_t> before = idle_pids(program);
+  for (const pid_t pid : before) {
+    ::kill(pid, SIGKILL);
+    EXPECT_EQ(reap(pid), Ended::parked);
+    EXPECT_EQ(reap(-1), Ended::not_ours) << "it is told once";
+  }
+  pool().refill(program);
+  ASSERT_EQ(wait_idle(program, 2), 2U);
+  for (const pid_t pid : idle_pids(program)) EXPECT_FALSE(before.contains(pid));
+  EXPECT_EQ(run(program, {"printf", "again"}).text, "again");
+}
+
+// Nobody has told the pool yet that the clone has died.
+TEST_F(PoolTest, AClaimOfADeadCloneIsNotTaken) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kPrintf, 1, program));
+  ::kill(*idle_pids(program).begin(), SIGKILL);
+  ASSERT_TRUE(os::has_ended(os::open_pid(*idle_pids(program).begin())));
+  const Claim claimed = claim(program);
+  const os::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  TestRequest request({"printf", "never"});
+  request.descriptors = {{null.get(), 1}};
+  pool().release(claimed, request.get());
+  EXPECT_FALSE(pool().wait_taken(claimed));
+  EXPECT_EQ(reap(claimed.pid), Ended::parked);
+}
+
+// The request of a clone that died first lies in the socket of its slot: its successor must not
+// take it for its own.
+TEST_F(PoolTest, TheRequestOfADeadCloneIsNotRunByTheNext) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kPrintf, 1, program));
+  os::Pipe lost = os::make_pipe();
+  for (int i = 0; i < 3; ++i) {
+    const Claim claimed = claim(program);
+    ::kill(claimed.pid, SIGKILL);
+    ASSERT_TRUE(os::has_ended(os::open_pid(claimed.pid)));
+    TestRequest request({"printf", "lost"});
+    request.descriptors = {{lost.write.get(), 1}};
+    pool().release(claimed, request.get());
+    EXPECT_FALSE(pool().wait_taken(claimed));
+    EXPECT_EQ(reap(claimed.pid), Ended::parked);
+    EXPECT_EQ(pool().state(claimed), SlotState::empty);
+    pool().refill(program);
+    ASSERT_EQ(wait_idle(program, 1), 1U);
+  }
+  EXPECT_EQ(run(program, {"printf", "%s", "mine"}).text, "mine");
+  lost.write.reset();
+  // Closed by now by whoever might have had it: nothing more can come.
+  EXPECT_EQ(os::read_all(lost.read.get()), "");
+}
+
+TEST_F(PoolTest, ATakenLaunchIsALaunchHoweverItEnds) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kCat, 1, program));
+  const os::Pipe input = os::make_pipe();
+  const Claim claimed = claim(program);
+  TestRequest request({"cat"});
+  request.descriptors = {{input.read.get(), 0}};
+  ASSERT_TRUE(pool().release(claimed, request.get()));
+  EXPECT_TRUE(pool().wait_taken(claimed));
+  EXPECT_EQ(pool().state(claimed), SlotState::running);
+  ::kill(claimed.pid, SIGKILL);
+  int status = 0;
+  EXPECT_EQ(reap(claimed.pid, &status), Ended::launched);
+  EXPECT_EQ(exit_of(status), "signal 9");
+}
+
+TEST_F(PoolTest, WithoutItsZygoteAProgramIsGone) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
+  const pid_t zygote = table(program).pid.load();
+  ::kill(zygote, SIGKILL);
+  EXPECT_EQ(reap(zygote), Ended::parked);
+  EXPECT_EQ(claim_error(program), Reason::died);
+  EXPECT_EQ(pool().find(kTrue), -1);
+  unsigned again = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, again));
+  EXPECT_EQ(pool().find(kTrue), static_cast<int>(again));
+  EXPECT_EQ(exit_of(run(again, {"true"})), "exit 0");
+}
+
+// ---- Requests that can't be sent -----------------------------------------------------------------
+
+TEST_F(PoolTest, AClaimIsGivenUpIfItsRequestIsTooLarge) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
+  const Claim claimed = claim(program);
+  TestRequest request({"true"});
+  for (unsigned i = 0; i <= launch::kMaxOperations; ++i) {
+    request.set_up.push_back(launch::set_up_close(9));
+  }
+  EXPECT_FALSE(pool().release(claimed, request.get()));
+  EXPECT_FALSE(pool().wait_taken(claimed));
+  EXPECT_EQ(reap(claimed.pid), Ended::parked);
+}
+
+TEST_F(PoolTest, AClaimIsGivenUpIfItHasTooManyDescriptors) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
+  const Claim claimed = claim(program);
+  TestRequest request({"true"});
+  std::vector<char> bytes;
+  ASSERT_TRUE(launch::write_request(request.get(), claimed.generation, bytes));
+  const std::vector<int> many(launch::kMaxDescriptors + 2, request.cwd.get());
+  EXPECT_FALSE(pool().release_bytes(claimed, bytes, many));
+  EXPECT_TRUE(os::has_ended(os::open_pid(claimed.pid), 5000)) << "nobody else can give it up";
+  ::kill(claimed.pid, SIGKILL);
+  EXPECT_EQ(reap(claimed.pid), Ended::parked);
+}
+
+TEST_F(PoolTest, AClaimIsGivenUpIfADescriptorIsNotOpen) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
+  const Claim claimed = claim(program);
+  TestRequest request({"true"});
+  request.descriptors = {{900, 0}};
+  ASSERT_FALSE(os::is_open(900));
+  EXPECT_FALSE(pool().release(claimed, request.get()));
+  EXPECT_FALSE(pool().wait_taken(claimed));
+  EXPECT_EQ(reap(claimed.pid), Ended::parked);
+}
+
+// ---- Programs that are parked singly -------------------------------------------------------------
+
+TEST_F(PoolTest, AProgramThatIsNotClonedServesOnce) {
+  for (const bool isolated : {true, false}) {
+    unsigned program = 0;
+    ASSERT_NO_FATAL_FAILURE(park(kPrintf, isolated ? 1 : 0, program,
+                                 isolated ? Isolation::exec : Isolation::clone));
+    EXPECT_EQ(table(program).clonable.load(), 0U);
+    EXPECT_TRUE(idle_pids(program).empty());
+    EXPECT_EQ(claim_error(program, SlotKind::brokered), Reason::pool_busy);
+    Claim claimed = claim(program);
+    EXPECT_EQ(claimed.slot, -1);
+    EXPECT_EQ(claim_error(program), Reason::pool_busy);
+    pool().give_back(claimed);
+    claimed = claim(program);
+    TestRequest request({"printf", "once"});
+    EXPECT_EQ(launch(claimed, request).text, "once");
+    EXPECT_EQ(claim_error(program), Reason::died);
+    EXPECT_EQ(pool().find(kPrintf), -1);
+  }
+}
+
+TEST_F(PoolTest, ASingleParkedProcessThatIsKilledHasNotLaunched) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kCat, 1, program, Isolation::exec));
+  const Claim claimed = claim(program);
+  ::kill(claimed.pid, SIGKILL);
+  EXPECT_FALSE(pool().wait_taken(claimed));
+  EXPECT_EQ(reap(claimed.pid), Ended::parked);
+}
+
+// ---- Freshness -----------------------------------------------------------------------------------
+
+TEST_F(PoolTest, WhatHasNotChangedIsFresh) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
+  EXPECT_EQ(pool().check_fresh(program, parking_env()), Reason::none);
+  set_parking_env({"PATH=/somewhere/else", "ANYTHING=1"});
+  EXPECT_EQ(pool().check_fresh(program, parking_env()), Reason::none);
+  set_parking_env({"LD_BIND_NOT=1"});
+  EXPECT_EQ(pool().check_fresh(program, parking_env()), Reason::library_path);
+}
+
+TEST_F(PoolTest, AReplacedProgramIsNotRunAnyMore) {
+  const os::TempDirectory temp;
+  const std::string path = temp / "program";
+  std::filesystem::copy_file(kPrintf, path);
+  PoolOptions with_more = options();
+  with_more.more_directories = temp.path();
+  make_pool(with_more);
+  for (const bool in_place : {true, false}) {
+    unsigned program = 0;
+    ASSERT_NO_FATAL_FAILURE(park(path, 1, program));
+    EXPECT_EQ(pool().check_fresh(program, parking_env()), Reason::none);
+    if (in_place) {
+      ASSERT_EQ(::chmod(path.c_str(), 0711), 0);
+    } else {
+      std::filesystem::copy_file(kPrintf, temp / "new");
+      std::filesystem::rename(temp / "new", path);
+    }
+    EXPECT_EQ(pool().check_fresh(program, parking_env()), Reason::file_changed);
+    EXPECT_EQ(claim_error(program), Reason::file_changed);
+    EXPECT_EQ(pool().find(path.c_str()), -1) << "it can be parked anew";
+  }
+  std::filesystem::remove(path);
+  unsigned program = 0;
+  std::filesystem::copy_file(kPrintf, path);
+  ASSERT_NO_FATAL_FAILURE(park(path, 1, program));
+  std::filesystem::remove(path);
+  EXPECT_EQ(pool().check_fresh(program, parking_env()), Reason::file_changed);
+}
+
+// ---- The end of the pool -------------------------------------------------------------------------
+
+TEST_F(PoolTest, ShutDownEndsEverythingThatIsParked) {
+  const std::set<int> before = os::open_descriptors();
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 4, program));
+  ASSERT_NO_FATAL_FAILURE(park(kCat, 0, program));
+  // This one may still be anywhere on its way.
+  ASSERT_TRUE(pool().park(kShell, parking_env(), 2, Isolation::clone).has_value());
+  pool().shut_down();
+  EXPECT_TRUE(os::is_childless());
+  EXPECT_EQ(pool().find(kTrue), -1);
+  EXPECT_EQ(pool().warm_count(), 0U);
+  drop_pool();
+  EXPECT_EQ(os::open_descriptors(), before);
+}
+
+TEST_F(PoolTest, ShutDownEndsWhatIsClaimedButNotReleased) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 2, program));
+  claim(program);
+  pool().shut_down();
+  EXPECT_TRUE(os::is_childless());
+}
+
+// A clone that was just being made when its zygote was told to end.
+TEST_F(PoolTest, ShutDownEndsWhatIsStillBeingMade) {
+  for (int i = 0; i < 20; ++i) {
+    make_pool();
+    const auto parked = pool().park(kTrue, parking_env(), 4, Isolation::clone);
+    ASSERT_TRUE(parked.has_value());
+    // From the very start to the last clone.
+    ASSERT_TRUE(i == 0 || pool().wait_parked(*parked, os::kBoundMs));
+    wait_idle(*parked, i == 0 ? 0 : static_cast<unsigned>(i) % 4);
+    pool().shut_down();
+    ASSERT_TRUE(os::is_childless()) << "round " << i;
+  }
+}
+
+TEST_F(PoolTest, ShutDownLeavesRunningLaunchesAlone) {
+  unsigned cloned = 0;
+  unsigned single = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kCat, 1, cloned));
+  ASSERT_NO_FATAL_FAILURE(park(kCat, 0, single));
+  for (const unsigned program : {cloned, single}) {
+    os::Pipe input = os::make_pipe();
+    os::Pipe output = os::make_pipe();
+    const Claim claimed = claim(program);
+    TestRequest request({"cat"});
+    request.descriptors = {{input.read.get(), 0}, {output.write.get(), 1}};
+    ASSERT_TRUE(pool().release(claimed, request.get()));
+    ASSERT_TRUE(pool().wait_taken(claimed));
+    if (program == single) pool().shut_down();
+    output.write.reset();
+    EXPECT_EQ(::write(input.write.get(), "still here", 10), 10);
+    input.write.reset();
+    EXPECT_EQ(os::read_all(output.read.get()), "still here");
+    EXPECT_EQ(exit_of(os::wait_for(claimed.pid)), "exit 0");
+  }
+}
+
+// ---- Copies of the owner -------------------------------------------------------------------------
+
+TEST_F(PoolTest, AForkedCopyIsNotTheOwner) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
+  os::Child copy([&] {
+    if (pool().is_owner()) return 1;
+    if (pool().park(kFalse, parking_env(), 1, Isolation::clone).has_value()) return 2;
+    pool().abandon();
+    drop_pool();
+    return 0;
+  });
+  EXPECT_EQ(exit_of(copy.wait()), "exit 0");
+  EXPECT_EQ(exit_of(run(program, {"true"})), "exit 0") << "the owner's pool is as it was";
+}
+
+TEST_F(PoolTest, AForkedCopyThatEndsTakesNothingWithIt) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
+  os::Child copy([&] {
+    drop_pool();
+    return 0;
+  });
+  EXPECT_EQ(exit_of(copy.wait()), "exit 0");
+  EXPECT_EQ(idle_pids(program).size(), 1U);
+  EXPECT_EQ(exit_of(run(program, {"true"})), "exit 0");
+}
+
+TEST_F(PoolTest, NothingParkedOutlivesAnOwnerThatIsKilled) {
+  struct Parked {
+    pid_t pids[7];
+  };
+  os::Pipe report = os::make_pipe();
+  os::Pipe life = os::make_pipe();
+  os::Pipe no_end = os::make_pipe();
+  os::Child owner([&] {
+    life.write.reset();
+    unsigned cloned = 0;
+    unsigned single = 0;
+    park(kTrue, 4, cloned);
+    park(kCat, 0, single);
+    Parked parked{};
+    std::size_t n = 0;
+    parked.pids[n++] = table(cloned).pid.load();
+    parked.pids[n++] = table(single).pid.load();
+    for (const pid_t pid : idle_pids(cloned)) parked.pids[n++] = pid;
+    // A subshell that lives on and holds every socket of the pool. It ends with this test.
+    const pid_t subshell = ::fork();
+    if (subshell == 0) {
+      os::read_all(life.read.get());
+      ::_exit(0);
+    }
+    parked.pids[n++] = subshell;
+    os::write_value(report.write.get(), parked);
+    os::read_all(no_end.read.get());
+    return 0;
+  });
+  Parked parked{};
+  ASSERT_TRUE(os::read_value(report.read.get(), parked));
+  std::vector<os::Fd> ends;
+  for (const pid_t pid : parked.pids) {
+    ASSERT_GT(pid, 0);
+    ends.push_back(os::open_pid(pid));
+    ASSERT_FALSE(os::has_ended(ends.back(), 0));
+  }
+  owner.kill();
+  EXPECT_EQ(exit_of(owner.wait()), "signal 9");
+  for (std::size_t i = 0; i + 1 < ends.size(); ++i) EXPECT_TRUE(os::has_ended(ends[i])) << i;
+  EXPECT_FALSE(os::has_ended(ends.back(), 0)) << "the subshell was to hold the sockets until now";
+  life.write.reset();
+  EXPECT_TRUE(os::has_ended(ends.back()));
+}
+
+}  // namespace
+}  // namespace prewarm::park

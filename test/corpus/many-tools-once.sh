@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+# Thirty commands, once each: nothing is launched twice.
+seq 5 >f; cat f; tac f; rev f; nl f; wc -l f; head -n 1 f; tail -n 1 f; cut -c1 f; sort -r f; uniq f; paste -s f; tr 1 2 <f; fold -w 1 f; cksum f; od -c f; sed -n 2p f; awk 'END { print NR }' f; grep -c . f; expr 1 + 1; basename /a/b; dirname /a/b; date -u -d @0 +%F; stat -c %s f; mkdir d; touch d/x; ls d; mv d/x y; cp y z; ln z l; rm y z l; rmdir d; du -b f; env -i A=1 printenv; comm f f; join f f; tee g <f; diff f g; cmp f g; find . -name f; xargs echo <f; base64 f; md5sum f; expand f; factor 12; numfmt 7; shuf -n 0 f; split f; mktemp -u | wc -l; sleep 0; yes | od -An -N 2 -c; unlink g; truncate -s 1 f; readlink -m /x

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+# Commands whose names are only known at run time: variables, arrays, results, loops.
+tools=(cut tr sed grep head); args=('-c1' 'a b' 's/a/b/' '-c a' '-n 1'); for i in "${!tools[@]}"; do ${tools[i]} ${args[i]} <<<abc; done
+dir=/usr/bin; $dir/cut -c2 <<<abc; "$dir"/"rev" <<<abc; pick() { echo "$1"; }; $(pick tac) <<<x; cmd=$(command -v tail); $cmd -n 1 <<<y; eval "c\ut -c3 <<<abc"; for t in cut rev; do for n in 1 2; do $t ${n:+$([ $t = cut ] && echo -c$n)} <<<xyz; done; done; p=se; ${p}q 2; ${p}d -n 1p <<<z; declare -A m=([up]='tr a-z A-Z' [first]='head -c 1'); for k in up first; do ${m[$k]} <<<abc; done; echo; xargs -n 1 $(pick echo) <<<'1 2'; run() { "$@"; }; run cut -c1 <<<run; run run rev <<<nur; time_it() { local t=$1; shift; $t "$@"; }; time_it sort -r <<<$'1\n2'; [ -n "$x" ] || x=cut; $x -c1 <<<late; unset x; ${x:-cut} -c2 <<<default; ${x:=rev} <<<assigned; $x <<<again; \cut -c1 <<<quoted
