@@ -131,6 +131,13 @@ launch::Settings settings_of(const RunOptions& options) {
   become(interpreter.path, std::move(argv), environment({}, {}, {}));
 }
 
+// ld.so ignores preloading, and bash would find the settings in its environment, where an exec
+// changes privileges.
+bool may_preload(const RunOptions& options) {
+  if (::getuid() != ::geteuid() || ::getgid() != ::getegid()) return false;
+  return options.max_warm > 0 || options.stats || !options.stats_json.empty();
+}
+
 }  // namespace
 
 int run(const RunOptions& options) {
@@ -156,8 +163,7 @@ int run(const RunOptions& options) {
   if (options.is_command) argv.push_back("-c");
   argv.insert(argv.end(), options.arguments.begin(), options.arguments.end());
   // Without the loadable the script runs all the same, only not warmed.
-  const std::string loadable =
-      options.max_warm == 0 && !options.stats ? std::string() : find_loadable();
+  const std::string loadable = may_preload(options) ? find_loadable() : std::string();
   become(bash, std::move(argv), environment(bash, loadable, settings_of(options)));
 }
 

@@ -23,6 +23,7 @@ namespace prewarm::launch {
   X(static_program, "it is statically linked: there is no linking to save")                     \
   X(foreign_libc, "it uses another C library than glibc")                                       \
   X(unusual_entry, "its entry point is not the one that glibc's start-up files give")           \
+  X(own_search_path, "it looks for libraries in directories of its own (RPATH or RUNPATH)")          \
   X(set_id, "it is set-user-id, set-group-id or has file capabilities")                         \
   X(untrusted_directory, "it lies outside the directories of installed software")               \
   X(denied, "it is on the list of programs that are never parked")                              \

@@ -35,7 +35,7 @@
 namespace prewarm::os {
 
 // Far more than anything here takes on a busy machine under a sanitizer.
-inline constexpr int kBoundMs = 30000;
+inline constexpr int kBoundMs = 20000;
 
 struct Pipe {
   Fd read;
@@ -127,6 +127,16 @@ inline int wait_for(pid_t pid) {
 inline bool is_childless() {
   siginfo_t info{};
   return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD;
+}
+
+// For cleaning up after a test that failed.
+inline void kill_children() {
+  const std::string self = std::to_string(::getpid());
+  std::ifstream children("/proc/self/task/" + self + "/children");
+  for (pid_t pid = 0; children >> pid;) {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
 }
 
 // A forked child that runs `function` and exits with what that returns; ended at the latest with

@@ -17,6 +17,7 @@ extern "C" {
 extern char** environ;
 extern char* program_invocation_name;
 extern char* program_invocation_short_name;
+int* __errno_location();
 }
 
 namespace prewarm::agent {
@@ -144,12 +145,12 @@ void set_signals(const RequestHeader& h) {
 }
 
 // What ps, /proc/self/cmdline and /proc/self/environ show.
-void set_visible_arguments(const RequestView& request) {
+void set_visible_arguments(const RequestView& request, const std::uint64_t* stack) {
   const RequestHeader& h = *request.header;
   prctl_mm_map map{};
   map.start_code = state.mm_fields[0];
   map.end_code = state.mm_fields[1];
-  map.start_stack = state.mm_fields[2];
+  map.start_stack = reinterpret_cast<std::uint64_t>(stack);
   map.start_data = state.mm_fields[3];
   map.end_data = state.mm_fields[4];
   map.start_brk = state.mm_fields[5];
@@ -188,17 +189,30 @@ const char* exec_path() {
   return "";
 }
 
-int call_main(const RequestView& request, char** pointers) {
+// The auxiliary vector that the kernel made, with its end mark, in words.
+std::size_t auxv_words() {
+  const std::uint64_t* aux = state.auxv;
+  while (aux[0] != 0) aux += 2;
+  return static_cast<std::size_t>(aux + 2 - state.auxv);
+}
+
+// Lays out what an exec would have left at the top of the stack: argc, argv, environ, auxiliary
+// vector, one behind the other. Some runtimes walk it.
+int call_main(const RequestView& request, std::uint64_t* words) {
   const RequestHeader& h = *request.header;
-  char** argv = pointers;
+  words[0] = h.argc;
+  char** argv = reinterpret_cast<char**>(words + 1);
   char** env = point_to_strings(argv, request.argv, h.argc);
-  point_to_strings(env, request.env, h.envc);
+  char** end = point_to_strings(env, request.env, h.envc);
+  copy(reinterpret_cast<char*>(end), reinterpret_cast<const char*>(state.auxv),
+       auxv_words() * sizeof(std::uint64_t));
   environ = env;
   if (h.argc > 0) {
     program_invocation_name = argv[0];
     program_invocation_short_name = const_cast<char*>(base_name(argv[0]));
   }
   state.released = true;
+  *__errno_location() = 0;
   return state.real_main(static_cast<int>(h.argc), argv, env);
 }
 
@@ -215,13 +229,13 @@ int become(const RequestView& request, Received& received, int socket) {
   place_descriptors(request, received);
   os::raw_syscall(SYS_umask, h.umask);
   if ((h.flags & launch::kRequestHasPgrp) != 0) os::raw_syscall(SYS_setpgid, 0, h.pgrp);
-  set_visible_arguments(request);
+  const std::size_t count = std::size_t{h.argc} + h.envc + 3 + auxv_words();
+  auto* words = static_cast<std::uint64_t*>(__builtin_alloca_with_align(count * 8, 128));
+  set_visible_arguments(request, words);
   os::raw_syscall(SYS_prctl, PR_SET_NAME, os::arg(base_name(exec_path())));
   set_signals(h);
   run_operations(request);
-  const std::size_t words = std::size_t{h.argc} + h.envc + 2;
-  auto** pointers = static_cast<char**>(__builtin_alloca(words * sizeof(char*)));
-  return call_main(request, pointers);
+  return call_main(request, words);
 }
 
 // The whole of a request that came in a memfd, on the stack, where a kernel would have put it.

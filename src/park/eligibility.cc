@@ -9,6 +9,7 @@
 #include <sys/xattr.h>
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -167,30 +168,66 @@ std::uint64_t file_offset(const MappedFile& file, const Elf64_Ehdr& header, std:
   return 0;
 }
 
-// Whether `name` is among the names of the symbols that the program imports or exports. True when
-// that can't be told.
-bool mentions_symbol(const MappedFile& file, std::string_view name) {
+struct DynamicSection {
+  bool found = false;
+  std::uint64_t search_path = 0;  // DT_RPATH or DT_RUNPATH: where it starts in `names`; 0: none
+  std::string_view names;        // of symbols, among others
+};
+
+DynamicSection read_dynamic(const MappedFile& file) {
+  DynamicSection result;
   Elf64_Ehdr header;
-  if (!file.read(0, header)) return true;
+  if (!file.read(0, header)) return result;
   std::uint64_t strings = 0;
   std::uint64_t size = 0;
   for (unsigned i = 0; i < header.e_phnum; ++i) {
     Elf64_Phdr p;
-    if (!file.read(header.e_phoff + i * sizeof p, p)) return true;
+    if (!file.read(header.e_phoff + i * sizeof p, p)) return result;
     if (p.p_type != PT_DYNAMIC) continue;
     Elf64_Dyn d{};
     for (std::uint64_t at = 0; at + sizeof d <= p.p_filesz; at += sizeof d) {
       if (!file.read(p.p_offset + at, d) || d.d_tag == DT_NULL) break;
       if (d.d_tag == DT_STRTAB) strings = file_offset(file, header, d.d_un.d_ptr);
       if (d.d_tag == DT_STRSZ) size = d.d_un.d_val;
+      if (d.d_tag == DT_RPATH || d.d_tag == DT_RUNPATH) result.search_path = d.d_un.d_val;
     }
   }
-  const auto table = file.at(strings, size);
-  if (strings == 0 || table.empty()) return true;
-  // Names are ended by NUL, and one may serve as the end of another.
+  result.names = file.at(strings, size);
+  result.found = strings != 0 && !result.names.empty();
+  return result;
+}
+
+// Whether a name is among them. Names are ended by NUL, and one may serve as the end of another.
+bool mentions(const DynamicSection& dynamic, std::string_view name) {
   std::string wanted(name);
   wanted += '\0';
-  return table.find(wanted) != std::string_view::npos;
+  return dynamic.names.find(wanted) != std::string_view::npos;
+}
+
+// The directories of a search path, with $ORIGIN replaced. False if it contains anything else that
+// ld.so would replace, or a relative name.
+bool split_search_path(std::string_view text, const std::string& origin,
+                       std::vector<std::string>& out) {
+  while (!text.empty()) {
+    const auto colon = text.find(':');
+    std::string directory(text.substr(0, colon));
+    text = colon == std::string_view::npos ? std::string_view() : text.substr(colon + 1);
+    for (const std::string_view token : {"${ORIGIN}", "$ORIGIN"}) {
+      const auto at = directory.find(token);
+      if (at != std::string::npos) directory.replace(at, token.size(), origin);
+    }
+    if (!directory.starts_with('/') || directory.find('$') != std::string::npos) return false;
+    out.push_back(std::move(directory));
+  }
+  return true;
+}
+
+// $ORIGIN: the directory of the file that `path` leads to in the end.
+std::string origin_of(const char* path) {
+  char* real = ::realpath(path, nullptr);
+  std::string origin = real == nullptr ? path : real;
+  std::free(real);
+  return origin.substr(0, origin.rfind('/'));
 }
 
 void fill_identity(const struct stat& s, FileIdentity& identity) {
@@ -202,15 +239,24 @@ void fill_identity(const struct stat& s, FileIdentity& identity) {
   identity.changed_ns = s.st_ctim.tv_sec * 1000000000 + s.st_ctim.tv_nsec;
 }
 
-Reason check_open_file(int fd, const struct stat& s, bool& asks_parent) {
+Reason check_open_file(const char* path, int fd, const struct stat& s, Eligibility& result) {
   if (!S_ISREG(s.st_mode)) return Reason::not_a_file;
   if ((s.st_mode & (S_ISUID | S_ISGID)) != 0) return Reason::set_id;
   if (::fgetxattr(fd, "security.capability", nullptr, 0) > 0) return Reason::set_id;
   const MappedFile file(fd, static_cast<std::size_t>(s.st_size));
   if (!file.valid()) return Reason::unreadable;
-  const Reason reason = check_elf(file);
-  if (reason == Reason::none) asks_parent = mentions_symbol(file, "getppid");
-  return reason;
+  if (const Reason r = check_elf(file); r != Reason::none) return r;
+  const DynamicSection dynamic = read_dynamic(file);
+  if (!dynamic.found) return Reason::static_program;
+  if (dynamic.search_path != 0 && dynamic.search_path < dynamic.names.size()) {
+    const char* text = dynamic.names.data() + dynamic.search_path;
+    const std::string_view whole(text, ::strnlen(text, dynamic.names.size() - dynamic.search_path));
+    if (!split_search_path(whole, origin_of(path), result.search_directories)) {
+      return Reason::own_search_path;
+    }
+  }
+  result.asks_parent = mentions(dynamic, "getppid");
+  return Reason::none;
 }
 
 }  // namespace
@@ -237,9 +283,17 @@ Eligibility check_program(const char* path, const char* more_directories) {
     return result;
   }
   fill_identity(s, result.identity);
-  result.reason = check_open_file(fd.get(), s, result.asks_parent);
+  result.reason = check_open_file(path, fd.get(), s, result);
   if (contains(kExecIsolated, name)) result.isolation = Isolation::exec;
   return result;
+}
+
+bool has_own_search_path(const char* path) {
+  const os::Fd fd(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat s;
+  if (!fd.valid() || ::fstat(fd.get(), &s) != 0 || !S_ISREG(s.st_mode)) return true;
+  const MappedFile file(fd.get(), static_cast<std::size_t>(s.st_size));
+  return !file.valid() || read_dynamic(file).search_path != 0;
 }
 
 bool identify_file(const char* path, FileIdentity& identity) {

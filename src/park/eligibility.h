@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "launch/reason.h"
 #include "park/table.h"
@@ -21,11 +22,17 @@ struct Eligibility {
   Isolation isolation = Isolation::clone;        // the default for this program
   FileIdentity identity;                         // of the file that was looked at
   bool asks_parent = true;                       // it imports getppid
+  // Directories of its own in which it looks for libraries before the system's: what appears there
+  // changes what it links.
+  std::vector<std::string> search_directories;
 };
 
 // Looks at the program at `path` (absolute). Parks only what lies in directories of installed
 // software: the system's, or one of the colon-separated `more_directories`.
 Eligibility check_program(const char* path, const char* more_directories);
+
+// Whether the ELF file at `path`, a library, has a search path of its own (RPATH or RUNPATH).
+bool has_own_search_path(const char* path);
 
 // Identity of the file at `path`, symbolic links followed. False if there is none.
 bool identify_file(const char* path, FileIdentity& identity);

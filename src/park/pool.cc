@@ -52,6 +52,8 @@ bool has_died(pid_t pid) {
 ProgramState state_of_program(const Program& p) {
   return static_cast<ProgramState>(p.state.load(std::memory_order_acquire));
 }
+bool is_library(const std::string& path) { return path.find(".so") != std::string::npos && path != "/etc/ld.so.cache"; }
+
 // Whether a program's place in the table can be used again.
 bool is_free(const Program& p) {
   const ProgramState s = state_of_program(p);
@@ -197,6 +199,11 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   entry.path = path;
   entry.identity = eligible.identity;
   entry.asks_parent = eligible.asks_parent;
+  for (const auto& directory : eligible.search_directories) {
+    WatchedFile watched{directory, {}, false};
+    watched.exists = identify_file(directory.c_str(), watched.identity);
+    entry.files.push_back(std::move(watched));
+  }
   entry.parked_at_ns = now_ns(CLOCK_REALTIME);
 
   const bool may_clone =
@@ -255,7 +262,8 @@ bool Pool::read_manifest(unsigned index) {
     if (r.kind == ManifestKind::file) {
       // Changed while it was being linked: nobody can say which of the two was mapped.
       if (r.identity.changed_ns >= entry.parked_at_ns) return false;
-      entry.files.push_back({std::move(text), r.identity});
+      if (is_library(text) && has_own_search_path(text.c_str())) return false;
+      entry.files.push_back({std::move(text), r.identity, true});
     } else {
       const auto equals = text.find('=');
       const bool set = equals != std::string::npos;
@@ -369,7 +377,8 @@ Reason Pool::check_fresh(unsigned index, char* const* env) {
   FileIdentity now;
   bool same = identify_file(entry.path.c_str(), now) && now == entry.identity;
   for (const auto& file : entry.files) {
-    same = same && identify_file(file.path.c_str(), now) && now == file.identity;
+    const bool exists = identify_file(file.path.c_str(), now);
+    same = same && exists == file.exists && (!exists || now == file.identity);
   }
   if (!same) {
     entry.stale = true;

@@ -125,6 +125,7 @@ class Pool {
   struct WatchedFile {
     std::string path;
     FileIdentity identity;
+    bool exists = true;
   };
   struct WatchedVariable {
     std::string name;

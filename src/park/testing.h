@@ -50,7 +50,7 @@ inline std::string exit_of(int status) {
 inline std::string exit_of(const Outcome& outcome) { return exit_of(outcome.status); }
 
 // After each test there is no child, and no descriptor that wasn't there before it.
-class PoolTest : public ::testing::Test {
+class PoolFixture : public ::testing::Test {
  protected:
   void SetUp() override {
     descriptors_before_ = os::open_descriptors();
@@ -60,8 +60,7 @@ class PoolTest : public ::testing::Test {
   void TearDown() override {
     pool_.reset();
     EXPECT_TRUE(os::is_childless()) << "the pool left a child";
-    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
-    }
+    os::kill_children();
     EXPECT_EQ(os::open_descriptors(), descriptors_before_);
   }
 
@@ -71,9 +70,10 @@ class PoolTest : public ::testing::Test {
   static PoolOptions options() {
     PoolOptions usual;
     usual.agent_path = PREWARM_TEST_AGENT;
+    usual.descriptor_floor = 100;  // as in a shell
     return usual;
   }
-  void make_pool(PoolOptions options = PoolTest::options()) {
+  void make_pool(PoolOptions options = PoolFixture::options()) {
     auto made = Pool::create(std::move(options));
     ASSERT_TRUE(made.has_value()) << made.error().message();
     pool_ = std::move(*made);

@@ -22,8 +22,8 @@ def _difference(key, kinds, reason):
 
 # Every entry here must be in docs/differences.md with the same reason; nothing else may differ.
 differences = [
-    _difference("parent.*", "brokered",
-                "a process launched for a forked subshell is a child of its zygote"),
+    _difference("stack.starts_with_argc_argv", "direct brokered",
+                "ld.so's __libc_stack_end stays where the parking exec put argc"),
     _difference("task.forked_without_exec", "direct brokered",
                 "a clone was forked from its zygote; the kernel clears this flag in execve only"),
     _difference("constructor.*", "direct brokered",

@@ -29,7 +29,9 @@ class Context:
     name: str
     script: str
     kind: str = "direct"  # how a warm launch may be made here: direct, brokered, or cold (not warm)
-    expect_warm: bool = None  # at least one launch must be warm; by default, unless kind is cold
+    # At least one launch must be warm, so that the context can't pass because nothing is warm. By
+    # default so unless kind is cold; off where the launcher may rightly leave all calls to bash.
+    expect_warm: bool = None
     wrapper: list = dataclasses.field(default_factory=list)  # a command that runs the shell
     callers: list = dataclasses.field(default_factory=list)  # see callers.py
     environment: dict = dataclasses.field(default_factory=dict)  # additions; None removes

@@ -86,11 +86,14 @@ std::string break_text() {
   const auto mappings = read_mappings();
   if (mappings.empty()) return "unknown, no mappings";
   const auto current = reinterpret_cast<std::uintptr_t>(sbrk(0));
+  // In a process that was forked the part that was added since shows as a mapping of its own.
+  bool found = false;
   for (const auto& mapping : mappings) {
     if (mapping.name != "[heap]") continue;
-    return current == mapping.end ? "end of [heap]" : "not the end of [heap]";
+    found = true;
+    if (current == mapping.end) return "end of [heap]";
   }
-  return "no [heap]";
+  return found ? "not the end of [heap]" : "no [heap]";
 }
 
 }  // namespace

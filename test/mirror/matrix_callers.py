@@ -117,9 +117,11 @@ terminals = [
     brokered("terminal_subshell",
              each("( {{mirror $i}}; : ); x=$({{mirror $i-s}}); "
              "{{mirror $i-p}} | cat"), terminal=True),
-    Context("terminal_monitor", each("{{mirror $i}}", "set -m"), terminal=True),
+    Context("terminal_monitor", each("{{mirror $i}}", "set -m"), terminal=True,
+            expect_warm=False),
     brokered("terminal_monitor_pipeline",
-             each("{{mirror $i-a --say x}} | {{mirror $i-b --read 1}}", "set -m"), terminal=True),
+             each("{{mirror $i-a --say x}} | {{mirror $i-b --read 1}}", "set -m"), terminal=True,
+             expect_warm=False),
     cold("terminal_background", each("{{mirror $i}} & wait $!"), terminal=True),
     Context("terminal_closed_input", each("{{mirror $i}} < /dev/null 2>&-"), terminal=True),
     Context("terminal_modes",

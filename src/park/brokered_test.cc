@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+//
+// Launches for forked copies of a pool's owner: the copy claims and releases, the owner waits, and
+// the copy learns how it ended from the table.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "park/testing.h"
+
+namespace prewarm::park {
+namespace {
+
+using launch::Reason;
+using launch::TestRequest;
+
+// What a subshell reports about its launch. The pid comes first, as soon as it is known.
+struct Report {
+  bool released = false;
+  bool taken = false;
+  bool ended = false;
+  int status = -1;
+};
+
+class BrokeredTest : public PoolFixture {
+ protected:
+  // A forked copy that claims `program` and launches it; `before_release` runs between the two.
+  int serve(unsigned program, TestRequest& request, const os::Pipe& channel, bool kill_first) {
+    const auto claimed = pool().claim(program, SlotKind::brokered, os::kBoundMs);
+    const pid_t pid = claimed ? claimed->pid : -1;
+    os::write_value(channel.write.get(), pid);
+    if (!claimed) return 1;
+    if (kill_first) {
+      ::kill(pid, SIGKILL);
+      os::has_ended(os::open_pid(pid));
+    }
+    Report report;
+    report.released = pool().release(*claimed, request.get());
+    report.taken = pool().wait_taken(*claimed);
+    report.ended = pool().wait_brokered(*claimed, report.status);
+    os::write_value(channel.write.get(), report);
+    return 0;
+  }
+
+  struct Result {
+    Report report;
+    Ended told = Ended::not_ours;
+    std::string text;
+  };
+  // One whole brokered launch, with the owner's part.
+  Result launch_brokered(unsigned program, TestRequest request, bool kill_first = false) {
+    Result result;
+    const os::Pipe channel = os::make_pipe();
+    os::Pipe output = os::make_pipe();
+    const os::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    use_pipe(request, output, null);
+    os::Child subshell([&] { return serve(program, request, channel, kill_first); });
+    output.write.reset();
+    pid_t pid = -1;
+    EXPECT_TRUE(os::read_value(channel.read.get(), pid));
+    result.told = reap(pid);
+    EXPECT_TRUE(os::read_value(channel.read.get(), result.report));
+    EXPECT_EQ(exit_of(subshell.wait()), "exit 0");
+    request.descriptors.clear();
+    result.text = os::read_all(output.read.get());
+    return result;
+  }
+};
+
+TEST_F(BrokeredTest, TheSubshellLearnsTheStatus) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kShell, 2, program));
+  for (const auto& [script, ending] : {std::pair{"echo hello; exit 0", "exit 0"},
+                                       std::pair{"echo hello; exit 42", "exit 42"},
+                                       std::pair{"echo hello; kill -HUP $$", "signal 1"},
+                                       std::pair{"echo hello; kill -KILL $$", "signal 9"}}) {
+    const Result r = launch_brokered(program, TestRequest({"sh", "-c", script}));
+    EXPECT_TRUE(r.report.released);
+    EXPECT_TRUE(r.report.taken);
+    EXPECT_TRUE(r.report.ended);
+    EXPECT_EQ(exit_of(r.report.status), ending);
+    EXPECT_EQ(r.told, Ended::brokered);
+    EXPECT_EQ(r.text, "hello\n");
+  }
+}
+
+TEST_F(BrokeredTest, ACloneThatDiesFirstHasLaunchedNothing) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kShell, 1, program));
+  const Result r = launch_brokered(program, TestRequest({"sh", "-c", "echo never"}), true);
+  EXPECT_FALSE(r.report.taken);
+  EXPECT_FALSE(r.report.ended);
+  EXPECT_EQ(r.told, Ended::parked);
+  EXPECT_EQ(run(program, {"sh", "-c", "echo next"}).text, "next\n");
+}
+
+TEST_F(BrokeredTest, SlotsAreUsedAgain) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kPrintf, 2, program));
+  for (unsigned i = 0; i < 4 * kSlotsPerProgram; ++i) {
+    const Result r = launch_brokered(program, TestRequest({"printf", "%s", std::to_string(i)}));
+    EXPECT_EQ(r.text, std::to_string(i));
+    pool().refill(program);
+  }
+  EXPECT_EQ(run(program, {"printf", "direct"}).text, "direct");
+}
+
+// A subshell that is killed leaves a result that nobody fetches.
+TEST_F(BrokeredTest, ResultsThatNobodyFetchesDoNotUseUpTheSlots) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
+  const os::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (unsigned i = 0; i < 2 * kSlotsPerProgram; ++i) {
+    const os::Pipe channel = os::make_pipe();
+    os::Child subshell([&] {
+      const auto claimed = pool().claim(program, SlotKind::brokered, 2000);
+      const pid_t pid = claimed ? claimed->pid : -1;
+      TestRequest request({"true"});
+      request.descriptors = {{null.get(), 0}};
+      if (claimed && pool().release(*claimed, request.get())) pool().wait_taken(*claimed);
+      os::write_value(channel.write.get(), pid);
+      return 0;
+    });
+    pid_t pid = -1;
+    ASSERT_TRUE(os::read_value(channel.read.get(), pid));
+    ASSERT_GT(pid, 0) << "no slot was left for launch " << i;
+    EXPECT_EQ(exit_of(subshell.wait()), "exit 0");
+    EXPECT_EQ(reap(pid), Ended::brokered);
+    pool().refill(program);
+  }
+}
+
+// A claim that its subshell took to its grave.
+TEST_F(BrokeredTest, ClaimsThatNobodyReleasesDoNotUseUpTheSlots) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
+  for (unsigned i = 0; i < 2 * kSlotsPerProgram; ++i) {
+    os::Child subshell([&] {
+      return pool().claim(program, SlotKind::brokered, 2000).has_value() ? 0 : 1;
+    });
+    ASSERT_EQ(exit_of(subshell.wait()), "exit 0") << "no slot was left for claim " << i;
+    pool().refill(program);
+  }
+}
+
+TEST_F(BrokeredTest, ACopyCanClaimWhatWasTakenOverBeforeTheFork) {
+  make_pool();
+  const auto parked = pool().park(kTrue, parking_env(), 1, Isolation::clone);
+  ASSERT_TRUE(parked.has_value());
+  ASSERT_TRUE(pool().wait_parked(*parked, os::kBoundMs));
+  ASSERT_EQ(wait_idle(*parked, 1), 1U);
+  const auto reason_in_copy = [&] {
+    const os::Pipe channel = os::make_pipe();
+    os::Child copy([&] {
+      os::write_value(channel.write.get(), claim_error(*parked, SlotKind::brokered));
+      return 0;
+    });
+    Reason reason = Reason::count_;
+    EXPECT_TRUE(os::read_value(channel.read.get(), reason));
+    EXPECT_EQ(exit_of(copy.wait()), "exit 0");
+    return reason;
+  };
+  EXPECT_EQ(reason_in_copy(), Reason::not_parked_yet);
+  pool().take_over_parked();
+  EXPECT_EQ(reason_in_copy(), Reason::none);
+}
+
+// All at once: no process is claimed by two, and each request is run once.
+TEST_F(BrokeredTest, ManySubshellsAtOnceNeverShareAProcess) {
+  constexpr unsigned kSubshells = 12;
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kPrintf, 4, program));
+  const os::Pipe start = os::make_pipe();
+  const os::Pipe claims = os::make_pipe();
+  os::Pipe output = os::make_pipe();
+  std::vector<std::unique_ptr<os::Child>> subshells;
+  for (unsigned i = 0; i < kSubshells; ++i) {
+    subshells.push_back(std::make_unique<os::Child>([&, i] {
+      os::wait_readable(start.read.get());
+      const auto claimed = pool().claim(program, SlotKind::brokered, os::kBoundMs);
+      const pid_t pid = claimed ? claimed->pid : -1;
+      os::write_value(claims.write.get(), pid);
+      if (!claimed) return 1;
+      TestRequest request({"printf", "%s\n", std::to_string(i)});
+      request.descriptors = {{output.write.get(), 1}};
+      int status = -1;
+      if (!pool().release(*claimed, request.get()) || !pool().wait_taken(*claimed)) return 2;
+      return pool().wait_brokered(*claimed, status) && status == 0 ? 0 : 3;
+    }));
+  }
+  os::write_value(start.write.get(), 'g');
+  output.write.reset();
+  std::set<pid_t> pids;
+  for (unsigned i = 0; i < kSubshells; ++i) {
+    pid_t pid = -1;
+    ASSERT_TRUE(os::read_value(claims.read.get(), pid));
+    ASSERT_GT(pid, 0);
+    EXPECT_TRUE(pids.insert(pid).second) << "claimed twice";
+    EXPECT_EQ(reap(pid), Ended::brokered);
+  }
+  for (auto& subshell : subshells) EXPECT_EQ(exit_of(subshell->wait()), "exit 0");
+  std::multiset<std::string> lines;
+  std::multiset<std::string> wanted;
+  std::string text = os::read_all(output.read.get());
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at);
+    lines.insert(text.substr(at, end - at));
+    at = end + 1;
+  }
+  for (unsigned i = 0; i < kSubshells; ++i) wanted.insert(std::to_string(i));
+  EXPECT_EQ(lines, wanted);
+}
+
+TEST_F(BrokeredTest, ASubshellLearnsThatTheOwnerIsGone) {
+  os::Pipe report = os::make_pipe();
+  const os::Pipe input = os::make_pipe();
+  os::Child owner([&] {
+    unsigned program = 0;
+    park(kCat, 1, program);
+    const pid_t subshell = ::fork();
+    if (subshell == 0) {
+      const auto claimed = pool().claim(program, SlotKind::brokered, os::kBoundMs);
+      TestRequest request({"cat"});
+      request.descriptors = {{input.read.get(), 0}};
+      bool waited = true;
+      int status = 0;
+      if (claimed && pool().release(*claimed, request.get()) && pool().wait_taken(*claimed)) {
+        ::kill(::getppid(), SIGKILL);
+        waited = pool().wait_brokered(*claimed, status);
+      }
+      os::write_value(report.write.get(), waited);
+      ::_exit(0);
+    }
+    os::wait_for(subshell);
+    return 0;
+  });
+  report.write.reset();
+  EXPECT_EQ(exit_of(owner.wait()), "signal 9");
+  bool waited = true;
+  ASSERT_TRUE(os::read_value(report.read.get(), waited));
+  EXPECT_FALSE(waited);
+}
+
+}  // namespace
+}  // namespace prewarm::park
