@@ -74,6 +74,7 @@ Front::Reason Front::may_broker() const {
   if (this_shell_builtin == exec_builtin) return Reason::exec_builtin;
   if (async_ancestor_) return Reason::background;
   if (const Reason r = check_shell(); r != Reason::none) return r;
+  if (opened_proc_) return Reason::redirection;
   // A child made on the way, for a process substitution, would become the program's.
   if (living_ > 0) return Reason::process_substitution;
   if (upstream_ == nullptr) return Reason::not_parked_yet;

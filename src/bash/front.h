@@ -126,6 +126,9 @@ class Front {
   void at_exit();
   void settle();
   void changed_directory() { cwd_.reset(); }
+  // A file that may be about the opening process itself: what a subshell has opened for the program
+  // that it becomes would be about the wrong one.
+  void note_proc_file() { opened_proc_ = subshell_; }
 
   Frame frame;
   Substitution substitution;
@@ -203,6 +206,7 @@ class Front {
   int floor_ = 0;
   int living_ = 0;  // children that bash made by fork and has not yet waited for
   bool subshell_ = false;
+  bool opened_proc_ = false;
   bool reported_ = false;
   // The cold launch that is being timed, for the estimate of what was saved.
   struct {

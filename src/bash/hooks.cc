@@ -67,6 +67,7 @@ int hook_open(const char* path, int flags, ...) {
       (std::strncmp(path, "/proc/", 6) == 0 || std::strncmp(path, "/sys/fs/cgroup", 14) == 0)) {
     front().attributes_uncertain = true;
   }
+  if (std::strncmp(path, "/proc/", 6) == 0) front().note_proc_file();
   return originals().open(path, flags, mode);
 }
 

@@ -109,11 +109,16 @@ Call read_call(const WORD_LIST* list) {
         continue;
       }
       for (const char* c = word + 1; *c != '\0'; ++c) {
-        if (*c == 's') call.set = true;
-        else if (*c == 'u') call.unset = true;
-        else if (*c == 'q') call.quiet = true;
-        else if (*c == 'p') call.print = true;
-        else call.other_options = true;
+        if (*c == 's')
+          call.set = true;
+        else if (*c == 'u')
+          call.unset = true;
+        else if (*c == 'q')
+          call.quiet = true;
+        else if (*c == 'p')
+          call.print = true;
+        else
+          call.other_options = true;
       }
       continue;
     }
@@ -163,8 +168,8 @@ int apply(const Call& call) {
   return front().enabled() ? EXECUTION_SUCCESS : EXECUTION_FAILURE;
 }
 
-// Whether listings name our option: where the script asked for it by loading us. Under `prewarm run`
-// shopt answers as it does in every bash.
+// Whether listings name our option: where the script asked for it by loading us. Under `prewarm
+// run` shopt answers as it does in every bash.
 bool listed;
 
 // shopt as bash knows it, and one option more.

@@ -26,7 +26,11 @@ void fill(os::SharedSpawn& spawn, const std::string& script, const std::string& 
   const ssize_t n = ::readlink("/proc/self/exe", self, sizeof self);
   spawn.path.assign(self, n > 0 ? static_cast<std::size_t>(n) : 0);
   spawn.strings.reserve(8);
-  spawn.strings = {"bash", "-n", "--", script, "LD_PRELOAD=" + loadable,
+  spawn.strings = {"bash",
+                   "-n",
+                   "--",
+                   script,
+                   "LD_PRELOAD=" + loadable,
                    std::string(launch::kScanVariable) + "=3"};
   for (std::size_t i = 0; i < 4; ++i) spawn.argv.push_back(spawn.strings[i].data());
   for (std::size_t i = 4; i < 6; ++i) spawn.env.push_back(spawn.strings[i].data());

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstdlib>
 
@@ -40,6 +41,12 @@ std::string find_agent() {
   const std::string here = own_directory();
   return first_readable({here + "libprewarm-agent.so", here + "../lib/prewarm/libprewarm-agent.so",
                          std::string(PREWARM_INSTALL_AGENT)});
+}
+
+std::string find_bash() {
+  const std::string found = find_on_path("bash");
+  if (!found.empty()) return found;
+  return ::access("/bin/bash", X_OK) == 0 ? "/bin/bash" : "";
 }
 
 std::string find_on_path(const std::string& name) {

@@ -7,8 +7,10 @@
 
 namespace prewarm::cli {
 
-std::string find_loadable();                        // empty if it isn't there
-std::string find_agent();                           // empty if it isn't there
+std::string find_loadable();  // empty if it isn't there
+std::string find_agent();     // empty if it isn't there
+// The bash that a user would start by name; /bin/bash if PATH has none.
+std::string find_bash();
 std::string find_on_path(const std::string& name);  // absolute path of a command; empty if none
 
 }  // namespace prewarm::cli

@@ -38,6 +38,19 @@ void add_run(CLI::App& app, RunOptions& options) {
   run->callback([run, &options] { options.arguments = run->remaining(); });
 }
 
+void add_plan(CLI::App& app, std::string& script, bool& json) {
+  auto* plan = app.add_subcommand("plan", "Show what would be parked for a script, and why not");
+  plan->add_option("SCRIPT", script, "The bash script to look at")->required();
+  plan->add_flag("--json", json, "Print JSON");
+}
+
+void add_doctor(CLI::App& app, std::vector<std::string>& programs, bool& json) {
+  auto* doctor =
+      app.add_subcommand("doctor", "Check the system, and programs' cold and warm starts");
+  doctor->add_option("PROGRAM", programs, "Programs to check and measure");
+  doctor->add_flag("--json", json, "Print JSON");
+}
+
 }  // namespace
 }  // namespace prewarm::cli
 
@@ -47,7 +60,12 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("prewarm ") + PREWARM_VERSION);
   app.require_subcommand(1);
   RunOptions run_options;
+  std::string script;
+  std::vector<std::string> programs;
+  bool json = false;
   add_run(app, run_options);
+  add_plan(app, script, json);
+  add_doctor(app, programs, json);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {
@@ -56,5 +74,7 @@ int main(int argc, char** argv) {
     complain(std::string(e.what()) + "; see prewarm --help");
     return kUsageError;
   }
+  if (app.got_subcommand("plan")) return plan(script, json);
+  if (app.got_subcommand("doctor")) return doctor(programs, json);
   return run(run_options);
 }

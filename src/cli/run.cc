@@ -154,7 +154,7 @@ int run(const RunOptions& options) {
     const Interpreter interpreter = interpreter_of(options.arguments[0]);
     if (!wants_bash(interpreter)) run_by_own_interpreter(options, interpreter);
   }
-  const std::string bash = find_on_path("bash");
+  const std::string bash = find_bash();
   if (bash.empty()) {
     complain("bash was not found on PATH; install it or correct PATH");
     return 127;

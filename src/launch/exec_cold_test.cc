@@ -163,8 +163,9 @@ TEST(ExecColdTest, SetsSignalMaskAndDispositionsWhateverTheyWere) {
 
 TEST(ExecColdTest, PutsTheProgramIntoItsProcessGroup) {
   // Field 5 of the line is the group; the name in field 2 has no blanks.
-  TestRequest r = shell("read -r pid name state parent group rest </proc/self/stat; "
-                        "[ $pid = $group ] && echo own || echo inherited");
+  TestRequest r = shell(
+      "read -r pid name state parent group rest </proc/self/stat; "
+      "[ $pid = $group ] && echo own || echo inherited");
   EXPECT_EQ(launch(r).text, "inherited\n");
   r.descriptors.clear();
   r.process_group = 0;

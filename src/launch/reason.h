@@ -23,7 +23,7 @@ namespace prewarm::launch {
   X(static_program, "it is statically linked: there is no linking to save")                     \
   X(foreign_libc, "it uses another C library than glibc")                                       \
   X(unusual_entry, "its entry point is not the one that glibc's start-up files give")           \
-  X(own_search_path, "it looks for libraries in directories of its own (RPATH or RUNPATH)")          \
+  X(own_search_path, "it looks for libraries in directories of its own (RPATH or RUNPATH)")     \
   X(set_id, "it is set-user-id, set-group-id or has file capabilities")                         \
   X(untrusted_directory, "it lies outside the directories of installed software")               \
   X(denied, "it is on the list of programs that are never parked")                              \
@@ -42,7 +42,7 @@ namespace prewarm::launch {
   X(request_too_large, "arguments, environment or descriptors exceed what a message can carry") \
   X(too_many_descriptors, "the shell has more descriptors open than a message can carry")       \
   X(background, "it runs in the background, where its process id matters")                      \
-  X(other_parent, "its parent would be another process than in a plain launch")                    \
+  X(other_parent, "its parent would be another process than in a plain launch")                 \
   X(job_control, "job control is on")                                                           \
   X(traced, "xtrace or a DEBUG trap must run in the new process")                               \
   X(side_effects, "its words or redirections have side effects that belong to a subshell")      \

@@ -34,7 +34,9 @@ Settings unusual() {
 
 TEST(SettingsTest, DefaultsSurviveTheRoundTrip) { expect_equal(round_trip({}), {}); }
 
-TEST(SettingsTest, EveryFieldSurvivesTheRoundTrip) { expect_equal(round_trip(unusual()), unusual()); }
+TEST(SettingsTest, EveryFieldSurvivesTheRoundTrip) {
+  expect_equal(round_trip(unusual()), unusual());
+}
 
 TEST(SettingsTest, TheLargestNumberSurvivesTheRoundTrip) {
   Settings s;

@@ -17,7 +17,8 @@
 namespace prewarm::launch {
 namespace {
 
-// One of everything: an odd number of descriptors, each kind of operation, empty and filled strings.
+// One of everything: an odd number of descriptors, each kind of operation, empty and filled
+// strings.
 std::vector<char> sample() {
   TestRequest r({"/bin/x", "", "y"});
   r.env = {"A=1", ""};

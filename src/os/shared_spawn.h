@@ -28,9 +28,9 @@ struct SharedSpawn {
   // The program's descriptor i is a copy of the caller's descriptor descriptors[i]; it has no
   // others. The caller's must have higher numbers than any of the program's.
   std::vector<int> descriptors;
-  const char* directory = nullptr;   // working directory; null: the caller's
-  bool block_signals = false;        // start with every signal blocked; else with none
-  bool default_signals = false;      // and with none ignored
+  const char* directory = nullptr;  // working directory; null: the caller's
+  bool block_signals = false;       // start with every signal blocked; else with none
+  bool default_signals = false;     // and with none ignored
 
   // The strings of a null-terminated environment, copied, behind what `env` has already.
   void append_environment(char* const* strings, bool (*wanted)(const char*) = nullptr);

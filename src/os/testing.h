@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// For tests only: processes, pipes and files as tests need them. Nothing here sleeps; whatever waits
-// waits for an event, at most kBoundMs.
+// For tests only: processes, pipes and files as tests need them. Nothing here sleeps; whatever
+// waits waits for an event, at most kBoundMs.
 #pragma once
 
 #include <dirent.h>

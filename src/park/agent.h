@@ -37,8 +37,8 @@ inline constexpr char kAgentName[] = "libprewarm-agent.so";
 
 struct State {
   MainFunction real_main;
-  Table* table;
-  Program* program;
+  Program* program;  // our page of the table; null before and after being parked
+  char* manifest;    // mapped while parking only
   unsigned index;
   bool may_clone;
   bool released;  // main has been entered: note nothing any more
@@ -55,7 +55,7 @@ struct State {
 extern State state;
 
 // agent_record.cc: what code that ran before main asked for.
-bool write_manifest();
+bool write_manifest();           // into state.manifest
 bool fork_handlers_are_known();  // false: more were registered than could be noted
 void run_prepare_handlers();
 void run_parent_handlers();
@@ -65,6 +65,11 @@ void run_child_handlers();
 // its main returned.
 int park(int argc, char** argv, char** envp);
 [[noreturn]] void refuse(launch::Reason reason);
+
+// agent_learn.cc: which pages a launch touches.
+void note_regions();   // in the zygote: what is mapped now
+void touch_learned();  // in a new clone
+void learn_at_exit();  // in a released clone, if nobody has learned yet
 
 // agent_release.cc: becomes the program that a request describes, and calls its main.
 // Waits on `socket` for the request that goes with a claim of `word` (a SlotState) in generation

@@ -143,7 +143,7 @@ void put_variables(Writer& w) {
 }  // namespace
 
 bool write_manifest() {
-  char* start = state.table->manifests[state.index];
+  char* start = state.manifest;
   Writer w{start, start + park::kManifestBytes, false};
   if (names_overflowed) return false;
   if (dl_iterate_phdr(put_object, &w) != 0) return false;

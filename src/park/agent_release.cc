@@ -71,15 +71,18 @@ void place_descriptors(const RequestView& request, Received& received) {
   bool placed = true;
   for (unsigned i = 0; i < n; ++i) placed = placed && received.fds[i] == request.targets[i];
   if (placed || n == 0) return;
-  // First out of the way, above every target, then each to its number.
+  // Both rows ascend. If none has to go down, the highest goes first and nothing is in its way.
+  bool upwards = true;
+  for (unsigned i = 0; i < n; ++i) upwards = upwards && received.fds[i] <= request.targets[i];
   const int above = request.targets[n - 1] + 1;
-  for (unsigned i = 0; i < n; ++i) {
+  for (unsigned i = 0; i < n && !upwards; ++i) {
     const long moved = os::raw_syscall(SYS_fcntl, received.fds[i], F_DUPFD, above);
     if (moved < 0) give_up();
     os::raw_syscall(SYS_close, received.fds[i]);
     received.fds[i] = static_cast<int>(moved);
   }
-  for (unsigned i = 0; i < n; ++i) {
+  for (unsigned i = n; i-- > 0;) {
+    if (received.fds[i] == request.targets[i]) continue;
     if (os::raw_syscall(SYS_dup3, received.fds[i], request.targets[i], 0) < 0) give_up();
     os::raw_syscall(SYS_close, received.fds[i]);
   }
@@ -221,7 +224,15 @@ int become(const RequestView& request, Received& received, int socket) {
   const RequestHeader& h = *request.header;
   os::raw_syscall(SYS_close, socket);
   os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
-  os::raw_syscall(SYS_munmap, os::arg(state.table), sizeof(Table));
+  auto unknown = static_cast<std::uint32_t>(park::LearnState::unknown);
+  const bool learner =
+      socket != kControlFd && state.program->learn_state.compare_exchange_strong(
+                                  unknown, static_cast<std::uint32_t>(park::LearnState::learning));
+  if (learner) {
+    learn_at_exit();
+  } else {
+    os::raw_syscall(SYS_munmap, os::arg(state.program), sizeof(Program));
+  }
   // Before the descriptors are placed: it may stand where one of them belongs.
   const int cwd = received.fds[h.fd_count];
   os::raw_syscall(SYS_fchdir, cwd);

@@ -27,7 +27,8 @@ class AgentFileTest : public ::testing::Test {
     segments_ = row<Elf64_Phdr>(header_.e_phoff, header_.e_phnum);
     sections_ = row<Elf64_Shdr>(header_.e_shoff, header_.e_shnum);
     for (const auto& s : segments_) {
-      if (s.p_type == PT_DYNAMIC) dynamic_ = row<Elf64_Dyn>(s.p_offset, s.p_filesz / sizeof(Elf64_Dyn));
+      if (s.p_type == PT_DYNAMIC)
+        dynamic_ = row<Elf64_Dyn>(s.p_offset, s.p_filesz / sizeof(Elf64_Dyn));
     }
     ASSERT_FALSE(dynamic_.empty());
   }
@@ -47,7 +48,8 @@ class AgentFileTest : public ::testing::Test {
     for (const auto& section : sections_) {
       if (section.sh_type != SHT_DYNSYM) continue;
       const char* strings = bytes_.data() + sections_.at(section.sh_link).sh_offset;
-      for (const auto& symbol : row<Elf64_Sym>(section.sh_offset, section.sh_size / sizeof(Elf64_Sym))) {
+      for (const auto& symbol :
+           row<Elf64_Sym>(section.sh_offset, section.sh_size / sizeof(Elf64_Sym))) {
         const std::string name = strings + symbol.st_name;
         if (!name.empty() && (symbol.st_shndx != SHN_UNDEF) == defined) names.insert(name);
       }
@@ -102,7 +104,8 @@ TEST_F(AgentFileTest, NeedsNoLibrary) {
 }
 
 TEST_F(AgentFileTest, RunsNothingWhenItIsLoaded) {
-  for (const std::int64_t tag : {DT_INIT, DT_FINI, DT_INIT_ARRAY, DT_FINI_ARRAY, DT_PREINIT_ARRAY}) {
+  for (const std::int64_t tag :
+       {DT_INIT, DT_FINI, DT_INIT_ARRAY, DT_FINI_ARRAY, DT_PREINIT_ARRAY}) {
     EXPECT_FALSE(has_dynamic(tag)) << tag;
   }
 }

@@ -28,15 +28,25 @@ void set_state(std::atomic<std::uint32_t>& word, SlotState s) {
   futex_wake(word);
 }
 
+char* map_part(std::size_t offset, std::size_t size) {
+  const long at = os::raw_syscall(SYS_mmap, 0, static_cast<long>(size), PROT_READ | PROT_WRITE,
+                                  MAP_SHARED, state.table_fd, static_cast<long>(offset));
+  return at < 0 && at > -4096 ? nullptr : reinterpret_cast<char*>(at);
+}
+
+// Maps our page of the table, for good, and our manifest, until it is written.
 bool map_table() {
-  const long at = os::raw_syscall(SYS_mmap, 0, sizeof(Table), PROT_READ | PROT_WRITE, MAP_SHARED,
-                                  state.table_fd, 0);
-  if (at < 0 && at > -4096) return false;
-  state.table = reinterpret_cast<Table*>(at);
-  if (state.table->magic != park::kTableMagic || state.table->version != park::kTableVersion) {
-    return false;
-  }
-  state.program = &state.table->programs[state.index];
+  char* head = map_part(0, 4096);
+  if (head == nullptr) return false;
+  const auto* table = reinterpret_cast<const Table*>(head);
+  const bool ours = table->magic == park::kTableMagic && table->version == park::kTableVersion;
+  os::raw_syscall(SYS_munmap, os::arg(head), 4096);
+  if (!ours) return false;
+  char* page = map_part(offsetof(Table, programs) + state.index * sizeof(Program), sizeof(Program));
+  state.manifest = map_part(offsetof(Table, manifests) + state.index * park::kManifestBytes,
+                            park::kManifestBytes);
+  if (page == nullptr || state.manifest == nullptr) return false;
+  state.program = reinterpret_cast<Program*>(page);
   return true;
 }
 
@@ -131,11 +141,12 @@ int live_as_clone(unsigned k, std::uint32_t generation) {
   os::raw_syscall(SYS_close_range, kSlotFds + static_cast<long>(k) + 1, ~0U, 0);
   // It must not outlive its owner even if a subshell still holds the other end of the socket.
   os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
-  if (os::raw_syscall(SYS_getppid) != state.table->owner.load()) leave(0);
+  if (os::raw_syscall(SYS_getppid) != state.program->owner.load()) leave(0);
   os::raw_syscall(SYS_set_robust_list, static_cast<long>(state.robust_head),
                   static_cast<long>(state.robust_size));
   renew_randomness();
   run_child_handlers();
+  touch_learned();
   slot.pid.store(static_cast<std::int32_t>(os::raw_syscall(SYS_getpid)));
   set_state(slot.state, SlotState::idle);
   return serve(kSlotFds + static_cast<int>(k), slot.state, generation);
@@ -264,7 +275,9 @@ int park(int, char**, char** envp) {
   const bool single = thread_count() != 1;
   if (single) refuse(launch::Reason::has_threads);
   if (!write_manifest()) refuse(launch::Reason::manifest_full);
+  os::raw_syscall(SYS_munmap, os::arg(state.manifest), park::kManifestBytes);
   warm_main();
+  note_regions();
   os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
   const bool clonable = state.may_clone && learn_thread_state() && fork_handlers_are_known();
   if (clonable) {

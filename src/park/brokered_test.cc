@@ -60,8 +60,8 @@ class BrokeredTest : public PoolFixture {
     result.told = reap(pid);
     EXPECT_TRUE(os::read_value(channel.read.get(), result.report));
     EXPECT_EQ(exit_of(subshell.wait()), "exit 0");
-    request.descriptors.clear();
-    result.text = os::read_all(output.read.get());
+    // Of a request that was lost nobody knows yet when its descriptors are closed.
+    if (result.report.taken) result.text = os::read_all(output.read.get());
     return result;
   }
 };
@@ -69,10 +69,10 @@ class BrokeredTest : public PoolFixture {
 TEST_F(BrokeredTest, TheSubshellLearnsTheStatus) {
   unsigned program = 0;
   ASSERT_NO_FATAL_FAILURE(park(kShell, 2, program));
-  for (const auto& [script, ending] : {std::pair{"echo hello; exit 0", "exit 0"},
-                                       std::pair{"echo hello; exit 42", "exit 42"},
-                                       std::pair{"echo hello; kill -HUP $$", "signal 1"},
-                                       std::pair{"echo hello; kill -KILL $$", "signal 9"}}) {
+  for (const auto& [script, ending] :
+       {std::pair{"echo hello; exit 0", "exit 0"}, std::pair{"echo hello; exit 42", "exit 42"},
+        std::pair{"echo hello; kill -HUP $$", "signal 1"},
+        std::pair{"echo hello; kill -KILL $$", "signal 9"}}) {
     const Result r = launch_brokered(program, TestRequest({"sh", "-c", script}));
     EXPECT_TRUE(r.report.released);
     EXPECT_TRUE(r.report.taken);
@@ -134,9 +134,8 @@ TEST_F(BrokeredTest, ClaimsThatNobodyReleasesDoNotUseUpTheSlots) {
   unsigned program = 0;
   ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
   for (unsigned i = 0; i < 2 * kSlotsPerProgram; ++i) {
-    os::Child subshell([&] {
-      return pool().claim(program, SlotKind::brokered, 2000).has_value() ? 0 : 1;
-    });
+    os::Child subshell(
+        [&] { return pool().claim(program, SlotKind::brokered, 2000).has_value() ? 0 : 1; });
     ASSERT_EQ(exit_of(subshell.wait()), "exit 0") << "no slot was left for claim " << i;
     pool().refill(program);
   }
@@ -164,9 +163,10 @@ TEST_F(BrokeredTest, ACopyCanClaimWhatWasTakenOverBeforeTheFork) {
   EXPECT_EQ(reason_in_copy(), Reason::none);
 }
 
-// All at once: no process is claimed by two, and each request is run once.
+// All at once, and more than there are slots: no process is claimed by two, and each request for
+// which there is a process is run once.
 TEST_F(BrokeredTest, ManySubshellsAtOnceNeverShareAProcess) {
-  constexpr unsigned kSubshells = 12;
+  constexpr unsigned kSubshells = 2 * kSlotsPerProgram;
   unsigned program = 0;
   ASSERT_NO_FATAL_FAILURE(park(kPrintf, 4, program));
   const os::Pipe start = os::make_pipe();
@@ -174,40 +174,41 @@ TEST_F(BrokeredTest, ManySubshellsAtOnceNeverShareAProcess) {
   os::Pipe output = os::make_pipe();
   std::vector<std::unique_ptr<os::Child>> subshells;
   for (unsigned i = 0; i < kSubshells; ++i) {
-    subshells.push_back(std::make_unique<os::Child>([&, i] {
+    subshells.push_back(std::make_unique<os::Child>([&] {
       os::wait_readable(start.read.get());
       const auto claimed = pool().claim(program, SlotKind::brokered, os::kBoundMs);
       const pid_t pid = claimed ? claimed->pid : -1;
       os::write_value(claims.write.get(), pid);
-      if (!claimed) return 1;
-      TestRequest request({"printf", "%s\n", std::to_string(i)});
+      if (!claimed) return claimed.error() == Reason::pool_busy ? 0 : 1;
+      TestRequest request({"printf", "%s\n", std::to_string(pid)});
       request.descriptors = {{output.write.get(), 1}};
       int status = -1;
       if (!pool().release(*claimed, request.get()) || !pool().wait_taken(*claimed)) return 2;
+      pool().refill(program);
       return pool().wait_brokered(*claimed, status) && status == 0 ? 0 : 3;
     }));
   }
   os::write_value(start.write.get(), 'g');
   output.write.reset();
-  std::set<pid_t> pids;
+  std::set<std::string> launched;
   for (unsigned i = 0; i < kSubshells; ++i) {
     pid_t pid = -1;
     ASSERT_TRUE(os::read_value(claims.read.get(), pid));
-    ASSERT_GT(pid, 0);
-    EXPECT_TRUE(pids.insert(pid).second) << "claimed twice";
+    if (pid < 0) continue;
+    EXPECT_TRUE(launched.insert(std::to_string(pid)).second) << "claimed twice";
     EXPECT_EQ(reap(pid), Ended::brokered);
+    pool().refill(program);
   }
   for (auto& subshell : subshells) EXPECT_EQ(exit_of(subshell->wait()), "exit 0");
-  std::multiset<std::string> lines;
-  std::multiset<std::string> wanted;
-  std::string text = os::read_all(output.read.get());
-  for (std::size_t at = 0; at < text.size();) {
+  EXPECT_GE(launched.size(), 4U);
+  const std::string text = os::read_all(output.read.get());
+  std::size_t lines = 0;
+  for (std::size_t at = 0; at < text.size(); ++lines) {
     const std::size_t end = text.find('\n', at);
-    lines.insert(text.substr(at, end - at));
+    EXPECT_TRUE(launched.contains(text.substr(at, end - at)));
     at = end + 1;
   }
-  for (unsigned i = 0; i < kSubshells; ++i) wanted.insert(std::to_string(i));
-  EXPECT_EQ(lines, wanted);
+  EXPECT_EQ(lines, launched.size()) << "something was run twice, or not at all";
 }
 
 TEST_F(BrokeredTest, ASubshellLearnsThatTheOwnerIsGone) {

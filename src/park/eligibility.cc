@@ -171,7 +171,7 @@ std::uint64_t file_offset(const MappedFile& file, const Elf64_Ehdr& header, std:
 struct DynamicSection {
   bool found = false;
   std::uint64_t search_path = 0;  // DT_RPATH or DT_RUNPATH: where it starts in `names`; 0: none
-  std::string_view names;        // of symbols, among others
+  std::string_view names;         // of symbols, among others
 };
 
 DynamicSection read_dynamic(const MappedFile& file) {

@@ -69,7 +69,8 @@ class EligibilityTest : public ::testing::Test {
   const os::TempDirectory temp_;
 };
 
-// ---- Directories ---------------------------------------------------------------------------------
+// ---- Directories
+// ---------------------------------------------------------------------------------
 
 TEST(EligibilityOfDirectoriesTest, SystemProgramsMayBeParked) {
   for (const char* path : {"/usr/bin/true", "/usr/bin/cat", "/usr/bin/printf", "/usr/bin/env",
@@ -121,7 +122,8 @@ TEST(EligibilityOfDirectoriesTest, DeniedProgramsAreDeniedEverywhere) {
   EXPECT_EQ(reason_for("/opt/reboot-later"), Reason::not_found) << "another name";
 }
 
-// ---- Files ---------------------------------------------------------------------------------------
+// ---- Files
+// ---------------------------------------------------------------------------------------
 
 TEST_F(EligibilityTest, ACopyInADeclaredDirectoryMayBeParked) {
   put("copy", program());
@@ -174,14 +176,17 @@ TEST_F(EligibilityTest, ProgramsWithFileCapabilitiesAreRefused) {
   EXPECT_EQ(check("capable"), Reason::set_id);
 }
 
-// ---- Formats -------------------------------------------------------------------------------------
+// ---- Formats
+// -------------------------------------------------------------------------------------
 
 TEST_F(EligibilityTest, WhatIsNotElfIsRefused) {
   put("script", "#!/bin/sh\nexit 0\n");
   EXPECT_EQ(check("script"), Reason::not_elf);
   put("garbage", std::string(100000, '\x7f'));
   EXPECT_EQ(check("garbage"), Reason::not_elf);
-  put("magic", "\x7f" "ELF");
+  put("magic",
+      "\x7f"
+      "ELF");
   EXPECT_EQ(check("magic"), Reason::not_elf);
   put("empty", "");
   EXPECT_NE(check("empty"), Reason::none);
@@ -243,7 +248,8 @@ TEST_F(EligibilityTest, AnEntryThatIsNotGlibcsIsRefused) {
             Reason::unusual_entry);
 }
 
-// ---- Identity ------------------------------------------------------------------------------------
+// ---- Identity
+// ------------------------------------------------------------------------------------
 
 TEST_F(EligibilityTest, IdentityIsThatOfTheFile) {
   const std::string path = put("copy", program());
@@ -286,16 +292,17 @@ TEST_F(EligibilityTest, IdentityChangesWithTheFile) {
   EXPECT_NE(after, before);
 }
 
-// ---- Environment ---------------------------------------------------------------------------------
+// ---- Environment
+// ---------------------------------------------------------------------------------
 
 bool loader_variables_in(std::vector<std::string> env) {
   return has_loader_variables(launch::pointers_to(env).data());
 }
 
 TEST(HasLoaderVariablesTest, FindsWhatChangesHowProgramsStart) {
-  for (const char* v : {"LD_PRELOAD=x", "LD_LIBRARY_PATH=", "LD_AUDIT=a", "LD_BIND_NOW=1",
-                        "MALLOC_ARENA_MAX=1", "MALLOC_PERTURB_=3",
-                        "GLIBC_TUNABLES=glibc.malloc.check=1"}) {
+  for (const char* v :
+       {"LD_PRELOAD=x", "LD_LIBRARY_PATH=", "LD_AUDIT=a", "LD_BIND_NOW=1", "MALLOC_ARENA_MAX=1",
+        "MALLOC_PERTURB_=3", "GLIBC_TUNABLES=glibc.malloc.check=1"}) {
     EXPECT_TRUE(loader_variables_in({v})) << v;
     EXPECT_TRUE(loader_variables_in({"PATH=/bin", v, "HOME=/"})) << v;
   }

@@ -14,7 +14,6 @@
 
 #include <cstring>
 
-
 namespace prewarm::park {
 namespace {
 
@@ -52,7 +51,9 @@ bool has_died(pid_t pid) {
 ProgramState state_of_program(const Program& p) {
   return static_cast<ProgramState>(p.state.load(std::memory_order_acquire));
 }
-bool is_library(const std::string& path) { return path.find(".so") != std::string::npos && path != "/etc/ld.so.cache"; }
+bool is_library(const std::string& path) {
+  return path.find(".so") != std::string::npos && path != "/etc/ld.so.cache";
+}
 
 // Whether a program's place in the table can be used again.
 bool is_free(const Program& p) {
@@ -209,7 +210,10 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   const bool may_clone =
       want > 0 && isolation == Isolation::clone && eligible.isolation == Isolation::clone;
   Program& program = table_->programs[index];
+  program.owner.store(owner());
   program.clonable.store(0);
+  program.learn_state.store(0);
+  program.range_count.store(0);
   program.self_state.store(value(SlotState::parking));
   program.want.store(std::min(want, kMostIdleClones));
   program.state.store(static_cast<std::uint32_t>(ProgramState::starting));

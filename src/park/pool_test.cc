@@ -36,14 +36,16 @@ class PoolTest : public PoolFixture {
   }
 };
 
-// ---- Making one ----------------------------------------------------------------------------------
+// ---- Making one
+// ----------------------------------------------------------------------------------
 
 TEST_F(PoolTest, NeedsTheAgent) {
   PoolOptions without = options();
   without.agent_path = "/nonexistent/agent.so";
   const auto made = Pool::create(without);
   ASSERT_FALSE(made.has_value());
-  EXPECT_EQ(made.error().message(), "find the agent /nonexistent/agent.so: No such file or directory");
+  EXPECT_EQ(made.error().message(),
+            "find the agent /nonexistent/agent.so: No such file or directory");
 }
 
 TEST_F(PoolTest, StartsEmpty) {
@@ -90,7 +92,8 @@ TEST_F(PoolTest, NeedsNoFloorForItsDescriptors) {
   }
 }
 
-// ---- Parking -------------------------------------------------------------------------------------
+// ---- Parking
+// -------------------------------------------------------------------------------------
 
 TEST_F(PoolTest, KeepsAsManyIdleClonesAsAreWanted) {
   unsigned two = 0;
@@ -189,7 +192,8 @@ TEST_F(PoolTest, NeverHasMoreParkedProcessesThanIsAllowed) {
   EXPECT_LE(pool().warm_count(), kMost);
 }
 
-// ---- What a parked process shows -----------------------------------------------------------------
+// ---- What a parked process shows
+// -----------------------------------------------------------------
 
 TEST_F(PoolTest, AParkedProcessHoldsNothingButItsOwnSockets) {
   PoolOptions high = options();
@@ -209,7 +213,8 @@ TEST_F(PoolTest, AParkedProcessHoldsNothingButItsOwnSockets) {
   for (const pid_t pid : idle_pids(program)) {
     const std::set<int> open = os::open_descriptors(std::to_string(pid));
     ASSERT_EQ(open.size(), 1U);
-    const std::string link = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(*open.begin());
+    const std::string link =
+        "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(*open.begin());
     EXPECT_TRUE(std::filesystem::read_symlink(link).string().starts_with("socket:")) << link;
   }
 }
@@ -267,7 +272,8 @@ TEST_F(PoolTest, EachCloneHasRandomnessOfItsOwn) {
   EXPECT_EQ(seen.size(), 4U);
 }
 
-// ---- Claims --------------------------------------------------------------------------------------
+// ---- Claims
+// --------------------------------------------------------------------------------------
 
 TEST_F(PoolTest, EachClaimIsAnotherProcess) {
   unsigned program = 0;
@@ -336,7 +342,8 @@ TEST_F(PoolTest, WhatIsGivenBackCanBeClaimedAgain) {
   EXPECT_EQ(exit_of(launch(second, request)), "exit 0");
 }
 
-// ---- Ends ----------------------------------------------------------------------------------------
+// ---- Ends
+// ----------------------------------------------------------------------------------------
 
 TEST_F(PoolTest, PassesOnHowAProgramEnds) {
   unsigned program = 0;
@@ -467,7 +474,8 @@ TEST_F(PoolTest, WithoutItsZygoteAProgramIsGone) {
   EXPECT_EQ(exit_of(run(again, {"true"})), "exit 0");
 }
 
-// ---- Requests that can't be sent -----------------------------------------------------------------
+// ---- Requests that can't be sent
+// -----------------------------------------------------------------
 
 TEST_F(PoolTest, AClaimIsGivenUpIfItsRequestIsTooLarge) {
   unsigned program = 0;
@@ -508,13 +516,14 @@ TEST_F(PoolTest, AClaimIsGivenUpIfADescriptorIsNotOpen) {
   EXPECT_EQ(reap(claimed.pid), Ended::parked);
 }
 
-// ---- Programs that are parked singly -------------------------------------------------------------
+// ---- Programs that are parked singly
+// -------------------------------------------------------------
 
 TEST_F(PoolTest, AProgramThatIsNotClonedServesOnce) {
   for (const bool isolated : {true, false}) {
     unsigned program = 0;
-    ASSERT_NO_FATAL_FAILURE(park(kPrintf, isolated ? 1 : 0, program,
-                                 isolated ? Isolation::exec : Isolation::clone));
+    ASSERT_NO_FATAL_FAILURE(
+        park(kPrintf, isolated ? 1 : 0, program, isolated ? Isolation::exec : Isolation::clone));
     EXPECT_EQ(table(program).clonable.load(), 0U);
     EXPECT_TRUE(idle_pids(program).empty());
     EXPECT_EQ(claim_error(program, SlotKind::brokered), Reason::pool_busy);
@@ -539,7 +548,8 @@ TEST_F(PoolTest, ASingleParkedProcessThatIsKilledHasNotLaunched) {
   EXPECT_EQ(reap(claimed.pid), Ended::parked);
 }
 
-// ---- Freshness -----------------------------------------------------------------------------------
+// ---- Freshness
+// -----------------------------------------------------------------------------------
 
 TEST_F(PoolTest, WhatHasNotChangedIsFresh) {
   unsigned program = 0;
@@ -580,7 +590,8 @@ TEST_F(PoolTest, AReplacedProgramIsNotRunAnyMore) {
   EXPECT_EQ(pool().check_fresh(program, parking_env()), Reason::file_changed);
 }
 
-// ---- The end of the pool -------------------------------------------------------------------------
+// ---- The end of the pool
+// -------------------------------------------------------------------------
 
 TEST_F(PoolTest, ShutDownEndsEverythingThatIsParked) {
   const std::set<int> before = os::open_descriptors();
@@ -641,7 +652,8 @@ TEST_F(PoolTest, ShutDownLeavesRunningLaunchesAlone) {
   }
 }
 
-// ---- Copies of the owner -------------------------------------------------------------------------
+// ---- Copies of the owner
+// -------------------------------------------------------------------------
 
 TEST_F(PoolTest, AForkedCopyIsNotTheOwner) {
   unsigned program = 0;

@@ -45,16 +45,34 @@ struct alignas(64) Slot {
 // A program's life: vacant -> starting -> parked -> gone, or -> refused.
 enum class ProgramState : std::uint32_t { vacant, starting, parked, refused, gone };
 
-struct alignas(64) Program {
+// Pages that an earlier clone of the program touched: a new clone touches them while it is still
+// parked, so that its main doesn't have to fault for them one by one.
+struct PageRange {
+  std::uint64_t start;
+  std::uint32_t pages;
+  std::uint32_t written;  // 0: only read (file pages), 1: written (copied from the zygote)
+};
+inline constexpr unsigned kMaxPageRanges = 128;
+
+// Learning happens once: nobody -> one clone -> the ranges are there.
+enum class LearnState : std::uint32_t { unknown, learning, known };
+
+// A page of its own: a clone maps only this of the table.
+struct alignas(4096) Program {
   std::atomic<std::uint32_t> state;       // ProgramState; also a futex word
   std::atomic<std::int32_t> pid;          // the zygote
+  std::atomic<std::int32_t> owner;        // the pool's, as in Table
   std::atomic<std::uint32_t> clonable;    // 0: released itself, once, instead of through clones
   std::atomic<std::uint32_t> reason;      // launch::Reason when refused
   std::atomic<std::uint32_t> self_state;  // SlotState of the zygote itself (idle when claimable)
   std::atomic<std::uint32_t> want;        // idle clones to keep
-  std::uint32_t manifest_used;            // bytes of manifest, valid from parked on
+  std::atomic<std::uint32_t> learn_state;
+  std::atomic<std::uint32_t> range_count;
+  std::uint32_t manifest_used;  // bytes of manifest, valid from parked on
   Slot slots[kSlotsPerProgram];
+  PageRange ranges[kMaxPageRanges];
 };
+static_assert(sizeof(Program) == 4096);
 
 // The manifest of a parked program is a row of records, each with this head, then `text_size`
 // bytes of text. For a file the text is its path; for a variable NAME=VALUE, or NAME if it was

@@ -159,7 +159,7 @@ def _compare_all(options):
             print(f"kept: {base}/FORM/NAME/kept")
         else:
             shutil.rmtree(base, ignore_errors=True)
-    for blamed in suite.blame_for_shared_memory(results, snapshot.shared_memory_names()):
+    for blamed in suite.blame_for_shared_memory(results, snapshot.shared_memory_abandoned()):
         _report(blamed)
     if options.json:
         _write_json(options.json, results)

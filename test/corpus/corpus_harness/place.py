@@ -116,7 +116,8 @@ class Place:
         kept.mkdir(parents=True, exist_ok=True)
         (kept / "stdout").write_bytes(observation.outcome.stdout)
         (kept / "stderr").write_bytes(observation.outcome.stderr)
-        (kept / "status").write_text(supervise.describe_status(observation.outcome.wait_status) + "\n")
+        status = supervise.describe_status(observation.outcome.wait_status)
+        (kept / "status").write_text(f"{status}\n")
         for name, entry in observation.files.items():
             if entry.kind == "file":
                 target = kept / "work" / os.fsdecode(name)

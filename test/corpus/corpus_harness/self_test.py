@@ -109,7 +109,7 @@ def run():
             variant = _VARIANT_OF.get(name, "default")
             jobs = [_job(base, sample, stand_in, variant)]
             results = suite.run_jobs(jobs, 1, lambda result: None)
-            left = snapshot.shared_memory_names()
+            left = snapshot.shared_memory_abandoned()
             suite.blame_for_shared_memory(results, left)
             _forget_shared_memory(left)
             right += _judge(name, expected, results[0])

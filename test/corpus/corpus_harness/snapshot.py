@@ -3,6 +3,7 @@
 
 import dataclasses
 import os
+import re
 import stat
 
 _KINDS = {
@@ -88,3 +89,21 @@ def shared_memory_names(directory="/dev/shm"):
     except OSError:
         pass  # no /dev/shm here: then nothing can be left in it
     return mine
+
+
+def shared_memory_abandoned(directory="/dev/shm"):
+    """Names in shared memory that no living process has open or mapped.
+
+    Whatever another test is using at the moment is its own affair.
+    """
+    held = set()
+    pattern = re.compile(rf"{re.escape(directory)}/([^\n]+)")
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{process}/maps", encoding="utf-8", errors="replace") as file:
+                held.update(pattern.findall(file.read()))
+            for descriptor in os.listdir(f"/proc/{process}/fd"):
+                held.update(pattern.findall(os.readlink(f"/proc/{process}/fd/{descriptor}")))
+        except OSError:
+            pass  # gone meanwhile, or not ours to look at
+    return shared_memory_names(directory) - held

@@ -1,0 +1,441 @@
+# SPDX-License-Identifier: MIT
+"""Programs of all kinds behave as under bash, are run exactly once, and --stats-json says why cold.
+
+That a constructor runs at parking as well, with whatever it does to files, can't be avoided; what
+it leaves in the process, or says, must be as under bash.
+"""
+
+import os
+import shutil
+import subprocess
+
+from faults_harness import processes, programs
+from faults_harness.cases import case, need, require
+from faults_harness.runs import PATH, REFERENCE, SUBJECT
+from faults_harness.waiting import wait_until
+
+# Directly, brokered, in pipelines; before and after there was time to park it.
+SCRIPT = r"""
+calls() {
+  for i in 1 2 3 4; do prog $1$i; echo "status $?"; done
+  x=$(prog $1-sub); echo "$x, status $?"
+  prog $1-pipe | cat; echo "${PIPESTATUS[*]}"
+  echo input | prog $1-input; echo "${PIPESTATUS[1]}"
+  ( prog $1-nested; echo "status $?"; prog $1-last )
+  prog $1-file >out; echo "status $?"; cat out
+}
+calls early
+meet parked
+calls late
+CHANGING=other prog changed
+export CHANGING=exported; prog exported; unset CHANGING; prog unset
+mkdir -p below; cd below; prog below; cd ..
+meet end
+"""
+
+
+def compare(world, install, reasons=(), environment=None, **conditions):
+    """`install(directory)` puts the program `prog` there. Returns the Outcome under prewarm.
+
+    With `reasons`, a launch may be cold only for one of them (and one of them must be named).
+    """
+    outcomes = []
+    for which in (REFERENCE, SUBJECT):
+        place = world.fresh_directory("bin")
+        install(place)
+        with world.start(
+            which,
+            SCRIPT,
+            meets=True,
+            stats=True,
+            environment={**programs.on_path(place), **(environment or {})},
+            **conditions,
+        ) as run:
+            run.meet("parked", lambda r: r.settle(1))
+            run.hear("end")
+            run.go()
+            outcome = run.finish(20)
+        hide(outcome, place)
+        notes = place / "notes"
+        outcome.runs = len(notes.read_text().split()) if notes.exists() else None
+        outcomes.append(outcome)
+    world.require_same(*outcomes)
+    reference, subject = outcomes
+    require(
+        reference.runs == subject.runs,
+        f"the program was run {subject.runs} times, under bash {reference.runs} times",
+    )
+    require("late" in reference.stdout or ", status" in reference.stdout, f"no proof: {reference}")
+    require_reason(world, subject, reasons)
+    return subject
+
+
+def hide(outcome, place):
+    """The directory has another name in each run."""
+    outcome.stdout = outcome.stdout.replace(str(place), "BIN")
+    outcome.stderr = outcome.stderr.replace(str(place), "BIN")
+    outcome.files = {n: text.replace(str(place), "BIN") for n, text in outcome.files.items()}
+
+
+def require_reason(world, outcome, reasons):
+    if not world.warm_check:
+        return
+    seen = outcome.of("prog")
+    if not reasons:
+        require(seen["direct"] + seen["brokered"] > 0, f"it was never launched warm: {seen}")
+        return
+    named = set(seen["reasons"]) & set(reasons)
+    require(named, f"no reason among {', '.join(reasons)} was given: {seen}")
+    require(
+        seen["direct"] + seen["brokered"] == 0, f"it was launched warm in spite of {named}: {seen}"
+    )
+
+
+def compiled(source, *flags, compiler="cc"):
+    def install(place):
+        programs.compile_program(
+            place / "prog", source, f'-DNOTES="{place}/notes"', *flags, compiler=compiler
+        )
+
+    return install
+
+
+@case()
+def plain(world):
+    """The comparison itself: a program that nothing is wrong with is launched warm."""
+    compare(world, compiled("plain.c"))
+
+
+@case()
+def set_user_id(world):
+    need(os.geteuid() == 0, "only root can make a program of another user's")
+
+    def install(place):
+        compiled("plain.c")(place)
+        (place / "notes").write_text("")
+        (place / "notes").chmod(0o666)
+        os.chown(place / "prog", 61000, 61000)
+        (place / "prog").chmod(0o6755)
+
+    compare(world, install, {"set_id"})
+
+
+@case()
+def set_user_id_for_a_user(world):
+    need(os.geteuid() == 0, "only root can run as another user")
+
+    def install(place):
+        compiled("plain.c")(place)
+        (place / "notes").write_text("")
+        (place / "notes").chmod(0o666)
+        (place / "prog").chmod(0o4755)
+
+    compare(world, install, {"set_id"}, user=61001, command=world.staged_products())
+
+
+@case()
+def file_capability(world):
+    need(shutil.which("setcap", path=PATH + ":/usr/sbin:/sbin"), "there is no setcap")
+
+    def install(place):
+        compiled("plain.c")(place)
+        (place / "notes").write_text("")
+        (place / "notes").chmod(0o666)
+        command = ["setcap", "cap_net_raw+ep", str(place / "prog")]
+        result = subprocess.run(
+            command, env={"PATH": PATH + ":/usr/sbin:/sbin"}, capture_output=True, check=False
+        )
+        need(result.returncode == 0, "setcap doesn't work here")
+
+    compare(world, install, {"set_id"})
+
+
+@case()
+def static_program(world):
+    compare(world, compiled("plain.c", "-static"), {"static_program"})
+
+
+@case()
+def static_position_independent(world):
+    compare(world, compiled("plain.c", "-static-pie"), {"static_program"})
+
+
+@case()
+def not_position_independent(world):
+    compare(world, compiled("plain.c", "-no-pie"))
+
+
+@case()
+def lazily_bound(world):
+    compare(world, compiled("plain.c", "-Wl,-z,lazy", "-Wl,--hash-style=sysv"))
+
+
+@case()
+def stripped(world):
+    compare(world, compiled("plain.c", "-s"))
+
+
+@case()
+def many_threads_library(world):
+    compare(world, compiled("plain.c", "-pthread", "-Wl,--no-as-needed", "-lpthread", "-lm", "-ldl"))
+
+
+@case()
+def bits_32(world):
+    need(programs.can_compile(world.directory, "-m32"), "no 32-bit programs here")
+    compare(world, compiled("plain.c", "-m32"), {"wrong_machine"})
+
+
+@case()
+def musl(world):
+    need(programs.can_compile(world.directory, compiler="musl-gcc"), "there is no musl-gcc")
+    compare(world, compiled("plain.c", compiler="musl-gcc"), {"foreign_libc"})
+    compare(world, compiled("plain.c", "-static", compiler="musl-gcc"),
+            {"static_program", "unusual_entry"})
+
+
+@case()
+def own_entry(world):
+    compare(
+        world,
+        compiled("own_start.c", "-nostartfiles", "-Wl,--no-as-needed", "-fno-stack-protector"),
+        {"unusual_entry"},
+    )
+
+
+@case()
+def own_entry_static(world):
+    """As a Go program: static, with a start of its own."""
+    compare(
+        world,
+        compiled("own_start.c", "-nostdlib", "-static", "-fno-stack-protector"),
+        {"static_program", "unusual_entry"},
+    )
+
+
+@case()
+def own_libc_start(world):
+    compare(
+        world,
+        compiled("own_libc_start.c", "-Wl,--export-dynamic", "-fno-stack-protector"),
+        {"unusual_entry", "agent_failed"},
+    )
+
+
+@case()
+def own_libc_start_hidden(world):
+    """The same, where not even the linker's tables show it."""
+    compare(
+        world,
+        compiled("own_libc_start.c", "-Wl,-Bsymbolic", "-fno-stack-protector", "-fvisibility=hidden"),
+        {"unusual_entry", "agent_failed"},
+    )
+
+
+def script_with(text):
+    def install(place):
+        (place / "prog").write_text(text.replace("NOTES", str(place / "notes")))
+        (place / "prog").chmod(0o755)
+
+    return install
+
+
+@case()
+def scripts(world):
+    body = 'echo run >>NOTES\necho "$1 $0"\nexit 4\n'
+    for first in ("#!/bin/sh\n", "#!/bin/bash\n", "#!/usr/bin/env bash\n", ""):
+        compare(world, script_with(first + body), {"not_elf"})
+    compare(world, script_with("#!/nonexistent/interpreter\n"), {"not_elf"})
+
+
+@case()
+def damaged_files(world):
+    def cut(size):
+        def install(place):
+            compiled("plain.c")(place)
+            os.truncate(place / "prog", size)
+
+        return install
+
+    def without_loader(place):
+        compiled("plain.c", "-Wl,--dynamic-linker=/nonexistent/ld.so")(place)
+
+    def without_library(place):
+        programs.compile_program(
+            place / "libgone.so", "number_library.c", "-DNUMBER=1", "-shared", "-fPIC"
+        )
+        programs.compile_program(
+            place / "prog", "number.c", "-DLIBRARY", str(place / "libgone.so"),
+        )
+        (place / "libgone.so").unlink()
+
+    odd = {"not_elf", "unreadable", "unusual_entry", "static_program", "foreign_libc"}
+    odd |= {"agent_failed", "died", "not_parked_yet", "not_a_file"}
+    for install in (cut(0), cut(3), cut(64), cut(800), cut(5000), without_loader, without_library):
+        compare(world, install, odd)
+
+
+# -- what constructors do
+
+
+def constructor(kind):
+    return compiled("constructor.c", f"-DKIND={kind}", "-pthread")
+
+
+@case()
+def constructor_thread(world):
+    compare(world, constructor("THREAD"), {"has_threads"})
+
+
+@case()
+def constructor_descriptor(world):
+    compare(world, constructor("DESCRIPTOR"), {"opened_descriptors"})
+
+
+@case()
+def constructor_high_descriptor(world):
+    compare(world, constructor("HIGH_DESCRIPTOR"), {"opened_descriptors"})
+
+
+@case()
+def constructor_variable(world):
+    for environment in ({"CHANGING": "first"}, {}):
+        compare(world, constructor("VARIABLE"), environment=environment)
+
+
+@case()
+def constructor_loader_variable(world):
+    """LD_PRELOAD is the agent's way in: nobody else may see it."""
+    compare(world, constructor("PRELOAD_VARIABLE"))
+
+
+@case()
+def constructor_environ(world):
+    """Reads the environment without asking libc."""
+    compare_any(world, constructor("ENVIRON"), environment={"CHANGING": "first"})
+
+
+@case()
+def constructor_envp(world):
+    compare_any(world, constructor("ENVP"), environment={"CHANGING": "first"})
+
+
+@case()
+def constructor_arguments(world):
+    compare_any(world, constructor("ARGUMENTS"))
+
+
+def compare_any(world, install, **conditions):
+    """Warm or cold, whichever is right."""
+    checked, world.warm_check = world.warm_check, False
+    try:
+        return compare(world, install, **conditions)
+    finally:
+        world.warm_check = checked
+
+
+@case()
+def constructor_exits(world):
+    compare(world, constructor("EXITS"), {"agent_failed", "died", "not_parked_yet"})
+    compare(world, constructor("EXITS_WITH_STATUS"), {"agent_failed", "died", "not_parked_yet"})
+
+
+@case()
+def constructor_crashes(world):
+    compare(world, constructor("CRASHES"), {"agent_failed", "died", "not_parked_yet"})
+
+
+@case()
+def constructor_raises(world):
+    """A signal that a constructor sends itself counts, though parked programs have all blocked."""
+    compare_any(world, constructor("RAISES"))
+
+
+@case()
+def constructor_writes(world):
+    compare_any(world, constructor("WRITES"))
+
+
+@case()
+def constructor_prints(world):
+    """Into stdio's buffer, which only fits the file that standard output was at that time."""
+    compare_any(world, constructor("PRINTS"))
+
+
+# Everything else that a clone wouldn't have, or that would be the parked process's.
+OTHER_KINDS = "HANDLER TIMER DIRECTORY AT_EXIT MASK SESSION TERMINAL BUFFERING CHILD LIMIT"
+
+
+def add_constructor(kind):
+    @case(name=f"constructor_{kind.lower()}")
+    def constructor_case(world):
+        compare_any(world, constructor(kind))
+
+
+for _kind in (*OTHER_KINDS.split(), "PROCESS_ID", "STANDARD_INPUT"):
+    add_constructor(_kind)
+
+
+SLEEPER = r"""
+for i in 1 2 3 4; do prog awake; x=$(prog awake); echo "$x"; cut -c1 script | head -n 1; done
+meet parking
+for i in 1 2 3 4; do prog awake; cut -c1 script | head -n 1; done
+"""
+
+
+@case()
+def constructor_sleeps(world):
+    """Parking never ends: the script doesn't wait for it, and nothing of it outlives the script."""
+    place = world.fresh_directory("bin")
+    constructor("SLEEPS")(place)
+    environment = programs.on_path(place)
+    outcome = world.same_steps(
+        SLEEPER, lambda run: run.meet("parking", lambda r: r.settle(0.3)), environment=environment
+    )
+    require(outcome.seconds < 10, f"it took {outcome.seconds:.1f} s")
+    for number in (15, 9):
+        require_gone_after(world, place, environment, number)
+
+
+def require_gone_after(world, place, environment, number):
+    """Ends the script by a signal while the program hangs in its constructor."""
+    with world.start(SUBJECT, SLEEPER, meets=True, environment=environment) as run:
+        run.hear("parking")
+        sleepers = [p for p in processes.living_below(run.pid)
+                    if processes.executable(p.pid) == str(place / "prog")]
+        processes.send(run.pid, number)
+        run.finish(5)
+        left = wait_until(lambda: not [p for p in sleepers if is_alive(p.pid)], 2)
+        require(left, f"after signal {number} there is still {', '.join(map(str, sleepers))}")
+
+
+def is_alive(pid):
+    now = processes.look(pid)
+    return now is not None and now.state not in "ZX"
+
+
+@case()
+def constructor_tried_once(world):
+    """A program that can't be parked isn't tried again and again."""
+    place = world.fresh_directory("bin")
+    constructor("EXITS")(place)
+    script = "for i in {1..100}; do prog; cut -c1 script | head -n 1; done >/dev/null; exit 0\n"
+    outcome = world.run(SUBJECT, script, stats=True, environment=programs.on_path(place))
+    world.require_warm(outcome, "cut", 50)
+    world.require_warm(outcome, "head", 50)
+
+
+@case()
+def constructor_is_not_named(world):
+    """While a program is being parked it can't be found by its name, either."""
+    place = world.fresh_directory("bin")
+    constructor("SLEEPS")(place)
+    with world.start(
+        SUBJECT, SLEEPER, meets=True, environment=programs.on_path(place)
+    ) as run:
+        run.hear("parking")
+        run.settle(0.3)
+        found = [p for p in processes.living_below(run.pid) if p.comm == "prog"]
+        require(not found, f"pgrep -x prog finds {', '.join(map(str, found))}")
+        run.go()
+        run.finish(10)

@@ -1,0 +1,546 @@
+# SPDX-License-Identifier: MIT
+"""Too little of something: the script runs as under bash, and nobody says a word."""
+
+import contextlib
+import os
+import pathlib
+import re
+import resource
+import shutil
+import subprocess
+
+from faults_harness import programs
+from faults_harness.cases import case, need, require
+from faults_harness.runs import REFERENCE, SUBJECT
+
+SOURCE = pathlib.Path(__file__).resolve().parents[3] / "src"
+
+# Simple commands, pipelines, substitutions, subshells, failing ones; at most four processes at a time.
+WORK = r"""
+for i in 1 2 3 4 5 6 7 8; do
+  seq $i $((i + 1)) | tr '\n' ' '
+  x=$(seq $i | tail -n 1); echo "x=$x"
+  ( expr $i + 1 )
+  cut -d: -f1 not-there; echo "status $?"
+  grep -c done script
+  cut -c1 script | head -n 2 >/dev/null
+done
+exit 5
+"""
+
+
+def limit(which, soft, hard=None):
+    return lambda: resource.setrlimit(which, (soft, soft if hard is None else hard))
+
+
+def some_user():
+    """A user whose processes are ours alone, so that nobody else's count."""
+    need(os.geteuid() == 0, "only root can run as another user")
+    return 61000 + os.getpid() % 4000
+
+
+@case()
+def none(world):
+    """The script of this area does get warm when nothing is short."""
+    outcome = world.same(WORK, stats=True)
+    for name in ("seq", "tr", "expr", "cut"):
+        world.require_warm(outcome, name, 3)
+
+
+@case()
+def open_files(world):
+    for count in (14, 20, 64, 256, 511, 512, 560, 1024):
+        world.same(WORK, f"RLIMIT_NOFILE {count}", prepare=limit(resource.RLIMIT_NOFILE, count))
+
+
+@case()
+def open_files_used_up(world):
+    """The limit is large enough, but nearly all numbers are in use."""
+
+    def fill(left):
+        def prepare():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+            with contextlib.suppress(OSError):
+                while True:
+                    os.set_inheritable(os.open("/dev/null", os.O_RDONLY), True)
+            os.closerange(1024 - left, 1024)
+
+        return prepare
+
+    for left in (16, 24, 40, 80):
+        world.same(WORK, f"{left} descriptors left of 1024", prepare=fill(left))
+
+
+@case()
+def processes_few(world):
+    user = some_user()
+    for count in (7, 12, 40, 200):
+        world.same(
+            WORK,
+            f"RLIMIT_NPROC {count}",
+            prepare=limit(resource.RLIMIT_NPROC, count),
+            user=user,
+            command=world.staged_products(),
+        )
+
+
+@contextlib.contextmanager
+def crowd(world, user, count):
+    """`count` tasks of `user`, alive within the block."""
+    program = programs.compile_program(
+        world.fresh_directory("crowd") / "hold", "hold_threads.c", "-pthread"
+    )
+
+    def become():
+        os.setgid(user)
+        os.setuid(user)
+
+    # Its threads count as tasks of the user.
+    with subprocess.Popen(
+        [program, str(count)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=become,
+    ) as holder:
+        require(holder.stdout.readline() == "holding\n", "the crowd did not gather")
+        yield
+        holder.stdin.close()
+
+
+@case(seconds=120)
+def processes_crowded(world):
+    """A high limit, which other processes of the user nearly reach."""
+    user = some_user()
+    command = world.staged_products()
+    with crowd(world, user, 1100):
+        for left in (7, 9, 12, 20):
+            world.same(
+                WORK,
+                f"RLIMIT_NPROC leaves {left}",
+                prepare=limit(resource.RLIMIT_NPROC, 1101 + left),
+                user=user,
+                command=command,
+            )
+
+
+@case()
+def memory(world):
+    mib = 1 << 20
+    for name, which, sizes in (
+        ("RLIMIT_AS", resource.RLIMIT_AS, (12 * mib, 40 * mib, 500 * mib)),
+        ("RLIMIT_DATA", resource.RLIMIT_DATA, (2 * mib, 20 * mib)),
+        ("RLIMIT_STACK", resource.RLIMIT_STACK, (160 << 10, mib, 2 * mib)),
+        ("RLIMIT_MEMLOCK", resource.RLIMIT_MEMLOCK, (0,)),
+        ("RLIMIT_SIGPENDING", resource.RLIMIT_SIGPENDING, (0,)),
+        ("RLIMIT_CORE", resource.RLIMIT_CORE, (0,)),
+    ):
+        for size in sizes:
+            world.same(WORK, f"{name} {size}", prepare=limit(which, size))
+
+
+@case()
+def processor_time(world):
+    """The limit ends a program that runs away, warm or not, and bash says so."""
+    script = r"""
+for i in 1 2 3 4 5; do seq 1 3 | tail -n 1; done
+ulimit -t 1
+seq 1 inf >/dev/null; echo "status $?"
+for i in 1 2 3; do expr $i + 1; done
+"""
+    world.same(script, "ulimit -t in the script")
+    world.same(WORK, "RLIMIT_CPU 5", prepare=limit(resource.RLIMIT_CPU, 5))
+
+
+# The script's output goes into a pipe, which no file size limit counts for.
+PIPED = 'set -o pipefail; ( ulimit -f {blocks}; exec "$@" ) 2>&1 | cat'
+
+
+@case()
+def file_size(world):
+    """Nothing may be written to a file behind the script's back, not even when it ends."""
+    for blocks in (0, 1, 8):
+        wrapper = ("bash", "-c", PIPED.format(blocks=blocks), "bash")
+        world.same(WORK, f"ulimit -f {blocks}", wrapper=wrapper)
+    in_script = "for i in 1 2 3 4 5; do seq $i | tail -n 1 | cat; done | cat\nulimit -f 0\n" + WORK
+    wrapper = ("bash", "-c", PIPED.format(blocks="unlimited"), "bash")
+    world.same(in_script, "ulimit -f 0 in the script", wrapper=wrapper)
+
+
+@case()
+def changed_in_script(world):
+    """A limit that the script sets holds for everything that it launches from then on."""
+    script = "for i in 1 2 3 4 5; do cat /proc/self/limits | tail -n 3; done >/dev/null\n"
+    for change in (
+        *("-n 64", "-S -n 300", "-s 1024", "-c 0", "-u 3000", "-v 900000", "-d 900000", "-l 16"),
+        *("-t 1000", "-f 2000", "-i 50", "-q 1000", "-S -s unlimited"),
+    ):
+        script += f"""
+( ulimit {change}; cat /proc/self/limits; x=$(cat /proc/self/limits); echo "$x"
+  cat /proc/self/limits | cat )
+cat /proc/self/limits
+"""
+    script += "ulimit -n 64; cat /proc/self/limits; x=$(cat /proc/self/limits); echo \"$x\"\n"
+    world.require_warm(world.same(script, "ulimit in a subshell", stats=True), "cat", 3)
+
+
+@case()
+def attributes_changed_in_script(world):
+    """Other inherited things that tools set from outside: priority, affinity, adjustments."""
+    show = "cut -d' ' -f18,19,40,41 /proc/self/stat; grep -E 'Cpus_allowed:' /proc/self/status"
+    warm = f"for i in 1 2 3 4 5; do {show}; done\n"
+    changes = ("renice -n 3 -p $$ >/dev/null", "taskset -p 1 $$ >/dev/null", "ionice -c 3 -p $$")
+    changes += ("prlimit --pid $$ --nofile=300:300", "echo 77 >/proc/$$/oom_score_adj")
+    changes += ("choom -n 55 -p $$ >/dev/null", "chrt -b -p 0 $$")
+    for change in changes:
+        after = f"{change}\n{show}\ncat /proc/self/limits /proc/self/oom_score_adj\nionice\nchrt -p $$ | cut -c1-3 >/dev/null\n"
+        world.same(warm + after, change)
+
+
+# -- control groups
+
+
+def group_directory(controller):
+    """A new control group with `controller`: (directory, True for version 2)."""
+    name = f"prewarm-faults-{os.getpid()}"
+    for base, unified in ((f"/sys/fs/cgroup/{controller}", False), ("/sys/fs/cgroup", True)):
+        directory = pathlib.Path(base) / name
+        with contextlib.suppress(OSError):
+            directory.mkdir()
+            if (directory / ("pids.max" if controller == "pids" else "cgroup.procs")).exists():
+                return directory, unified
+            directory.rmdir()
+    return None, False
+
+
+@contextlib.contextmanager
+def group(controller, settings):
+    """A control group with `settings`: file name in version 1, in version 2, value."""
+    directory, unified = group_directory(controller)
+    need(directory, f"no control group with {controller} can be made")
+    try:
+        for first, second, value in settings:
+            file = directory / (second if unified else first)
+            need(file.exists(), f"control groups have no {file.name} here")
+            file.write_text(f"{value}\n")
+        yield lambda: (directory / "cgroup.procs").write_text(f"{os.getpid()}\n")
+    finally:
+        directory.rmdir()
+
+
+@case(seconds=120)
+def group_processes(world):
+    for count in (5, 7, 10, 16):
+        with group("pids", [("pids.max", "pids.max", count)]) as enter:
+            world.same(WORK, f"pids.max {count}", prepare=enter)
+
+
+@case(seconds=120)
+def group_memory(world):
+    """Too little for parked processes, enough for the script."""
+    script = WORK.replace("exit 5", "seq 1 20000 | sort -n | tail -n 1\nexit 5")
+    for kib in (3000, 4500, 8000, 16000):
+        settings = [("memory.limit_in_bytes", "memory.max", kib << 10)]
+        with group("memory", settings) as enter:
+            world.same(script, f"{kib} KiB", prepare=enter)
+
+
+# -- missing file systems
+
+
+def in_own_mounts(commands):
+    need(os.geteuid() == 0, "only root can have mounts of its own")
+    probe = ["unshare", "-m", "sh", "-c", f"{commands}"]
+    result = subprocess.run(probe, capture_output=True, text=True, check=False)
+    need(result.returncode == 0, f"can't prepare the mounts here: {result.stderr.strip()}")
+    return ("unshare", "-m", "sh", "-c", f'{commands}; exec "$@"', "sh")
+
+
+@case()
+def no_proc(world):
+    wrapper = in_own_mounts("umount -l /proc")
+    world.same(WORK, "without /proc", wrapper=wrapper)
+
+
+@case()
+def proc_goes_away(world):
+    """Unmounted, and mounted again, while processes are parked."""
+    script = WORK.replace("exit 5", "umount -l /proc\n") + WORK.replace(
+        "exit 5", "mount -t proc proc /proc\n"
+    )
+    world.same(script + WORK, "/proc goes away", wrapper=in_own_mounts(":"))
+
+
+@case()
+def shared_memory_directory(world):
+    for commands in (
+        "mount -t tmpfs -o ro none /dev/shm",
+        "mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/zero c 1 5",
+    ):
+        world.same(WORK, commands, wrapper=in_own_mounts(commands))
+
+
+@case()
+def no_devices(world):
+    commands = "mount -t tmpfs none /dev"
+    script = WORK.replace(">/dev/null", "| wc -l")
+    world.same(script, commands, wrapper=in_own_mounts(commands))
+
+
+# -- missing or wrong parts of the product
+
+
+def program_that_notes(world, directory="bin"):
+    """(directory for PATH, the file that gets a line for each run of the program `noter`)."""
+    place = world.fresh_directory(directory)
+    notes = place / "notes"
+    programs.compile_program(place / "noter", "note_run.c", f'-DNOTES="{notes}"')
+    return place, notes
+
+
+NOTING = r"""
+for i in 1 2 3 4 5 6; do noter $i $((i % 3)); echo "status $?"; done
+x=$(noter sub); echo "$x"
+noter pipe | cat
+( noter nested 4 ); echo "status $?"
+"""
+
+
+def runs_of(notes):
+    return notes.read_text().split() if notes.exists() else []
+
+
+EXPECTED_RUNS = ["1", "2", "3", "4", "5", "6", "sub", "pipe", "nested"]
+
+
+def require_same_with(world, command, what):
+    """Output as under bash, and each program run exactly once."""
+    place, notes = program_that_notes(world)
+    environment = programs.on_path(place)
+    reference = world.run(REFERENCE, NOTING + WORK, environment=environment)
+    for options in ((), ("--isolation", "exec")):
+        notes.write_text("")
+        subject = world.run(
+            SUBJECT, NOTING + WORK, environment=environment, command=command, options=options
+        )
+        world.require_same(reference, subject, what)
+        ran = runs_of(notes)
+        require(
+            ran == EXPECTED_RUNS,
+            f"{what}: the program was run with the arguments {ran}, not {EXPECTED_RUNS}",
+        )
+
+
+def replace_with(command, name, content):
+    path = pathlib.Path(command).parent / name
+    path.unlink(missing_ok=True)
+    if content is not None:
+        path.write_bytes(content)
+        path.chmod(0o755)
+    return path
+
+
+@case()
+def product_whole(world):
+    require_same_with(world, world.staged_products(), "a copy of the products")
+
+
+@case()
+def agent_missing(world):
+    require_same_with(world, world.staged_products("libprewarm-agent.so"), "no agent")
+
+
+@case()
+def agent_is_garbage(world):
+    for what, content in (
+        ("an empty agent", b""),
+        ("a text as agent", b"not a program\n" * 100),
+        ("half an agent", None),
+        ("an agent that is a program", pathlib.Path("/bin/true").read_bytes()),
+    ):
+        command = world.staged_products()
+        if content is None:
+            whole = (pathlib.Path(command).parent / "libprewarm-agent.so").read_bytes()
+            content = whole[: len(whole) // 2]
+        replace_with(command, "libprewarm-agent.so", content)
+        require_same_with(world, command, what)
+
+
+@case()
+def agent_is_a_directory(world):
+    command = world.staged_products("libprewarm-agent.so")
+    (pathlib.Path(command).parent / "libprewarm-agent.so").mkdir()
+    require_same_with(world, command, "an agent that is a directory")
+
+
+@case()
+def agent_is_another_library(world):
+    """It can be preloaded, but doesn't hold the program."""
+    command = world.staged_products("libprewarm-agent.so")
+    programs.compile_program(
+        pathlib.Path(command).parent / "libprewarm-agent.so", "nothing.c", "-shared", "-fPIC"
+    )
+    require_same_with(world, command, "an agent that is another library")
+
+
+def build_other_version(world, output):
+    """The agent, made from its sources with another version of the table."""
+    copy = world.fresh_directory("sources") / "src"
+    shutil.copytree(SOURCE, copy)
+    table = copy / "park" / "table.h"
+    text, changed = re.subn(r"(kTableVersion = )\d+", r"\g<1>4711", table.read_text())
+    require(changed == 1, "table.h has no kTableVersion: this test must be brought up to date")
+    table.write_text(text)
+    sources = sorted(str(p) for p in (copy / "park").glob("agent*.cc") if "_test" not in p.name)
+    flags = "-std=c++23 -O2 -fPIC -shared -nostdlib -ffreestanding -fno-builtin -fno-exceptions "
+    flags += "-fno-rtti -fno-stack-protector -fno-threadsafe-statics -fcf-protection=none "
+    flags += "-fno-tree-loop-distribute-patterns -fno-asynchronous-unwind-tables -fvisibility=hidden"
+    command = ["c++", *flags.split(), f"-I{copy}", f"-I{SOURCE.parent}/include", "-o", str(output)]
+    result = subprocess.run([*command, *sources], capture_output=True, text=True, check=False)
+    require(result.returncode == 0, f"the other agent can't be built:\n{result.stderr[-2000:]}")
+
+
+@case(seconds=120)
+def agent_of_another_version(world):
+    need((SOURCE / "park" / "table.h").exists(), "the sources aren't here")
+    command = world.staged_products("libprewarm-agent.so")
+    build_other_version(world, pathlib.Path(command).parent / "libprewarm-agent.so")
+    require_same_with(world, command, "an agent of another version")
+
+
+@case()
+def agent_unreadable(world):
+    user = some_user()
+    command = world.staged_products()
+    (pathlib.Path(command).parent / "libprewarm-agent.so").chmod(0)
+    world.same(WORK, "an agent that may not be read", command=command, user=user)
+
+
+@case()
+def loadable_missing(world):
+    require_same_with(world, world.staged_products("prewarm.so"), "no loadable")
+
+
+@case()
+def loadable_is_garbage(world):
+    command = world.staged_products()
+    replace_with(command, "prewarm.so", b"not a library\n" * 100)
+    require_same_with(world, command, "a text as loadable")
+
+
+@case()
+def products_vanish(world):
+    """Removed while the script runs, as by an upgrade of the package."""
+    place, notes = program_that_notes(world)
+    environment = programs.on_path(place)
+    script = WORK.replace("exit 5", "meet removed") + NOTING + WORK
+    for which in (REFERENCE, SUBJECT):
+        command = world.staged_products()
+        notes.write_text("")
+        with world.start(
+            which, script, meets=True, command=command, environment=environment
+        ) as run:
+            run.meet("removed", lambda _: shutil.rmtree(pathlib.Path(command).parent))
+            outcome = run.finish()
+        if which == REFERENCE:
+            reference = outcome
+        require(runs_of(notes) == EXPECTED_RUNS, f"run with {runs_of(notes)}")
+    world.require_same(reference, outcome, "products removed while the script runs")
+
+
+# -- where a profile would be kept
+
+
+def twice(world, what, **conditions):
+    """A profile is written by the first run and read by the second."""
+    for _ in range(2):
+        world.same(WORK, what, **conditions)
+
+
+@case(seconds=120)
+def cache_unusable(world):
+    file = world.fresh_directory("places") / "file"
+    file.write_text("not a directory\n")
+    loop = file.parent / "loop"
+    loop.symlink_to("loop")
+    unwritable = file.parent / "unwritable"
+    unwritable.mkdir(mode=0o555)
+    for what, environment in (
+        ("no HOME", {"HOME": None, "XDG_CACHE_HOME": None}),
+        ("an empty HOME", {"HOME": "", "XDG_CACHE_HOME": None}),
+        ("a HOME that isn't there", {"HOME": "/nonexistent/home", "XDG_CACHE_HOME": None}),
+        ("a cache that is a file", {"XDG_CACHE_HOME": str(file)}),
+        ("a cache that is a loop of links", {"XDG_CACHE_HOME": str(loop)}),
+        ("a cache in /proc", {"XDG_CACHE_HOME": "/proc/self"}),
+        ("a relative cache", {"XDG_CACHE_HOME": "relative"}),
+        ("a cache with a name too long", {"XDG_CACHE_HOME": "/tmp/" + "x" * 5000}),
+        ("an unwritable cache", {"XDG_CACHE_HOME": str(unwritable)}),
+    ):
+        user = some_user() if what == "an unwritable cache" else 0
+        command = world.staged_products() if user else ""
+        twice(world, what, environment=environment, user=user, command=command)
+
+
+@case()
+def cache_full(world):
+    place = world.fresh_directory("mounted")
+    # A file that takes what there is; a directory that can't be grown either.
+    fill = f"mount -t tmpfs -o size=16k,nr_inodes=3 none {place}; cat /dev/zero >{place}/f 2>/dev/null"
+    wrapper = in_own_mounts(f"{fill}; true")
+    twice(world, "a full cache", wrapper=wrapper, environment={"XDG_CACHE_HOME": str(place)})
+
+
+@case()
+def cache_damaged(world):
+    """Whatever lies where a profile should be."""
+    cache = world.fresh_directory("kept")
+    environment = {"XDG_CACHE_HOME": str(cache)}
+    world.run(SUBJECT, WORK, environment=environment)
+    files = [p for p in cache.rglob("*") if p.is_file()]
+    for content in (b"", b"\0" * 4096, os.urandom(4096), b"x" * (1 << 20), b"\xff" * 63):
+        for file in files:
+            file.write_bytes(content)
+        twice(world, f"a profile of {len(content)} odd bytes", environment=environment)
+    return f"{len(files)} files are kept in the cache"
+
+
+# -- descriptors that the script uses itself
+
+
+@case()
+def descriptors_taken(world):
+    """Numbers that prewarm may have chosen for its own."""
+    warm = "for i in 1 2 3 4 5; do seq $i | tail -n 1; cut -c1 script | head -n 1; done\n"
+    use = r"""
+for n in 61 62 63 64 65 70 100 250 254 500 {510..545} 600 767 768 1000 1020; do
+  eval "exec $n>>written-$n"
+  seq $n $n >&$n
+  x=$(seq $n | tail -n 1); echo "$x"
+  seq 1 3 | tail -n 1
+  pwd -P | sed 's,.*/,,'; env pwd | sed 's,.*/,,'
+  cut -c1 script | head -n 1
+done
+for n in {510..545} 768 1000; do
+  eval "exec $n>&-"
+  seq 1 3 | tail -n 1
+done
+env pwd | sed 's,.*/,,'
+"""
+    outcome = world.same(warm + use, "the script opens high descriptors", stats=True)
+    world.require_warm(outcome, "seq", 3)
+    world.same(use + warm, "the script opens high descriptors first")
+
+
+@case()
+def descriptors_not_there(world):
+    """What the script hasn't opened it can't use."""
+    warm = "for i in 1 2 3 4 5; do seq $i | tail -n 1; cut -c1 script | head -n 1; done\n"
+    use = r"""
+for n in {5..70} {250..260} {505..600} {760..800} {1000..1023}; do
+  if { : >&$n; } 2>/dev/null; then echo "$n is open"; fi
+  if { true <&$n; } 2>/dev/null; then echo "$n can be read"; fi
+done
+seq 3 >&520; echo "status $?"
+{ seq 3; } 2>&516; echo "status $?"
+"""
+    world.same(warm + use, "the script uses descriptors that it hasn't opened")

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What the fault tests share; each module says what it is for."""

@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: MIT
+int number(void) { return NUMBER; }
