@@ -77,9 +77,7 @@ Front::Reason Front::may_broker() const {
   if (opened_proc_) return Reason::redirection;
   // A child made on the way, for a process substitution, would become the program's.
   if (living_ > 0) return Reason::process_substitution;
-  if (upstream_ == nullptr) return Reason::not_parked_yet;
-  // The parked process is a child of the pool's owner; the program may ask for its parent.
-  return ::getppid() == upstream_->owner() ? Reason::none : Reason::other_parent;
+  return upstream_ == nullptr ? Reason::not_parked_yet : Reason::none;
 }
 
 Front::Reason Front::broker_exec(const char* path, char* const* argv, char* const* env) {
@@ -87,6 +85,10 @@ Front::Reason Front::broker_exec(const char* path, char* const* argv, char* cons
   const int program = upstream_->find(path);
   if (program < 0) return Reason::not_parked_yet;
   const auto index = static_cast<unsigned>(program);
+  // The parked process is a child of the pool's owner, and the program may ask for its parent.
+  if (upstream_->asks_parent(index) && ::getppid() != upstream_->owner()) {
+    return Reason::other_parent;
+  }
   if (!upstream_inherited_.unchanged()) return Reason::limits_changed;
   if (const Reason r = upstream_->check_fresh(index, env); r != Reason::none) return r;
   if (!descriptors.inheritable(scratch_fds_)) return Reason::too_many_descriptors;

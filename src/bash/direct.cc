@@ -186,7 +186,12 @@ Reason Front::claim(const Order& order, park::Claim& claimed) {
     claimed = *result;
     return Reason::none;
   }
-  if (result.error() >= Reason::not_found) refusals_.emplace_back(path, result.error());
+  // One that died before it could be used would most likely die again.
+  const bool hopeless = result.error() == Reason::died && !pool_->was_opened(index);
+  if (hopeless) refusals_.emplace_back(path, Reason::agent_failed);
+  if (result.error() >= Reason::not_found && result.error() != Reason::died) {
+    refusals_.emplace_back(path, result.error());
+  }
   return result.error();
 }
 

@@ -250,7 +250,13 @@ pid_t Front::launch_substitution() {
   }
   pid_t pid = 0;
   const Reason reason = launch_pipeline(orders, last_pipe[1], !in_place, pid);
-  if (reason != Reason::none) return cold(orders.back().path.c_str(), reason);
+  if (reason != Reason::none) {
+    // The subshell calls for all of them.
+    for (std::size_t i = 0; i + 1 < orders.size(); ++i) {
+      if (!orders[i].is_echo) consider_parking(orders[i].path.c_str());
+    }
+    return cold(orders.back().path.c_str(), reason);
+  }
   // bash closes its end of the pipe and reads to the end of file, which must not wait for us.
   settle();
   return pid;

@@ -21,6 +21,9 @@ namespace {
 
 // Idle clones that a program gets at first; its misses raise it.
 constexpr unsigned kFirstClones = 2;
+// Calls of a command after which it is parked.
+constexpr unsigned kOften = 2;
+constexpr unsigned kOftenInSubshell = 8;
 
 int descriptor_floor() {
   rlimit limit{};
@@ -145,7 +148,9 @@ void Front::consider_parking(const char* path) {
   const auto same = [path](const auto& call) { return call.first == path; };
   auto call = std::find_if(local_calls_.begin(), local_calls_.end(), same);
   if (call == local_calls_.end()) call = local_calls_.insert(call, {path, 0});
-  if (++call->second < 2 || refusal(path) != Reason::none || !prepare_pool()) return;
+  // A subshell is soon over, and is served by the shell's processes where that is exact.
+  const unsigned often = subshell_ ? kOftenInSubshell : kOften;
+  if (++call->second < often || refusal(path) != Reason::none || !prepare_pool()) return;
   if (pool_->find(path) >= 0) return;
   maybe_make_export_env();
   park(path, export_env, kFirstClones);

@@ -191,7 +191,8 @@ bool expand_pure(WORD_DESC* word, std::vector<std::string>& out) {
     return true;
   }
   if (posixly_correct != 0 || !is_pure_text(word->word)) return false;
-  const bool quoted = is_one_quotation(word->word);
+  // Patterns written in the word have been refused, unless they were quoted.
+  const bool quoted = std::strchr(word->word, '$') == nullptr || is_one_quotation(word->word);
   WORD_LIST* expanded = expand_word(word, 0);
   const std::size_t before = out.size();
   bool plain = true;

@@ -33,8 +33,13 @@ std::uint64_t hash(std::string_view text) {
   return h;
 }
 
+// The last two parts of the directory's name, prewarm/profiles, and below a home directory .cache;
+// what they are to lie in must be there.
 bool make_directories(const std::string& path) {
-  for (std::size_t at = 1; at != std::string::npos;) {
+  std::size_t from = path.rfind("/.cache/prewarm/");
+  if (from == std::string::npos) from = path.rfind("/prewarm/");
+  if (from == std::string::npos) return false;
+  for (std::size_t at = from; at != std::string::npos;) {
     at = path.find('/', at + 1);
     const std::string part = path.substr(0, at);
     if (::mkdir(part.c_str(), 0700) != 0 && ::access(part.c_str(), X_OK) != 0) return false;

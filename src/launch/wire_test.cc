@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -62,7 +63,7 @@ void expect_inside(const RequestView& view, const char* bytes, std::size_t size)
 
 bool accepts(const std::vector<char>& bytes) {
   const std::unique_ptr<char[]> exact(new char[bytes.size()]);
-  std::memcpy(exact.get(), bytes.data(), bytes.size());
+  std::copy(bytes.begin(), bytes.end(), exact.get());
   RequestView view{};
   if (!parse_request(exact.get(), bytes.size(), view)) return false;
   expect_inside(view, exact.get(), bytes.size());

@@ -55,8 +55,8 @@ struct State {
 extern State state;
 
 // agent_record.cc: what code that ran before main asked for.
-bool write_manifest();           // into state.manifest
-bool fork_handlers_are_known();  // false: more were registered than could be noted
+bool write_manifest(bool initialised);  // into state.manifest
+bool fork_handlers_are_known();         // false: more were registered than could be noted
 void run_prepare_handlers();
 void run_parent_handlers();
 void run_child_handlers();
@@ -65,6 +65,11 @@ void run_child_handlers();
 // its main returned.
 int park(int argc, char** argv, char** envp);
 [[noreturn]] void refuse(launch::Reason reason);
+
+// agent_bind.cc: what is done once for all clones.
+void bind_lazily_bound();
+bool initialise_libraries();                     // true: something was initialised
+extern const char* const kOpensslConfiguration;  // which that has read
 
 // agent_learn.cc: which pages a launch touches.
 void note_regions();   // in the zygote: what is mapped now

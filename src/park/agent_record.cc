@@ -142,13 +142,14 @@ void put_variables(Writer& w) {
 
 }  // namespace
 
-bool write_manifest() {
+bool write_manifest(bool initialised) {
   char* start = state.manifest;
   Writer w{start, start + park::kManifestBytes, false};
   if (names_overflowed) return false;
   if (dl_iterate_phdr(put_object, &w) != 0) return false;
   // A library found by another path tomorrow is a change, too.
   put_file(w, "/etc/ld.so.cache");
+  if (initialised) put_file(w, kOpensslConfiguration);
   put_variables(w);
   state.program->manifest_used = static_cast<std::uint32_t>(w.at - start);
   return !w.full;

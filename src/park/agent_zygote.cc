@@ -50,18 +50,21 @@ bool map_table() {
   return true;
 }
 
-// Leaves open the control socket, at its number, and nothing else. False: something else was open,
-// that is, a constructor opened it, and it would be missing after a release.
-bool own_descriptors_only() {
+// Moves the control socket to its number, and closes what else we were given.
+void take_control_socket() {
   os::raw_syscall(SYS_dup3, state.control_fd, kControlFd, O_CLOEXEC);
   os::raw_syscall(SYS_close, state.control_fd);
   os::raw_syscall(SYS_close, state.table_fd);
   os::raw_syscall(SYS_close_range, 0, 2, 0);
+}
+
+// False: something else is open, that is, a constructor opened it, and it would be missing after a
+// release. Numbers are given from the lowest on, so a stray descriptor is among those looked at
+// unless it was put elsewhere on purpose.
+bool own_descriptors_only() {
   for (int fd = 0; fd < kControlFd; ++fd) {
     if (os::raw_syscall(SYS_fcntl, fd, F_GETFD) >= 0) return false;
   }
-  // Numbers are given from the lowest on, so a stray descriptor is among those just looked at
-  // unless it was put elsewhere on purpose.
   return os::raw_syscall(SYS_fcntl, kControlFd + 1, F_GETFD) < 0;
 }
 
@@ -236,7 +239,7 @@ int zygote_loop() {
   }
 }
 
-void warm_main() {
+void warm_locale() {
   // The locale that main will most likely ask for stays loaded inside libc; nothing is set.
   state.locale = newlocale(LC_ALL_MASK, "", nullptr);
 }
@@ -270,13 +273,16 @@ int park(int, char**, char** envp) {
   os::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, os::arg(&kAllSignals), 0, 8);
   os::raw_syscall(SYS_prctl, PR_SET_NAME, os::arg(kParkedName));
   if (!map_table()) leave(0);
+  take_control_socket();
   if (!own_descriptors_only()) refuse(launch::Reason::opened_descriptors);
   if (!read_mm_fields()) refuse(launch::Reason::system_refused);
-  const bool single = thread_count() != 1;
-  if (single) refuse(launch::Reason::has_threads);
-  if (!write_manifest()) refuse(launch::Reason::manifest_full);
+  bind_lazily_bound();
+  const bool initialised = initialise_libraries();
+  warm_locale();
+  if (thread_count() != 1) refuse(launch::Reason::has_threads);
+  if (initialised && !own_descriptors_only()) refuse(launch::Reason::opened_descriptors);
+  if (!write_manifest(initialised)) refuse(launch::Reason::manifest_full);
   os::raw_syscall(SYS_munmap, os::arg(state.manifest), park::kManifestBytes);
-  warm_main();
   note_regions();
   os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
   const bool clonable = state.may_clone && learn_thread_state() && fork_handlers_are_known();

@@ -79,7 +79,6 @@ void prepare_parked(os::SharedSpawn& spawn, const char* path, char* const* env,
   spawn.argv = {name, version};
   spawn.strings.reserve(4);
   spawn.strings.push_back("LD_PRELOAD=" + agent_path);
-  spawn.strings.push_back("LD_BIND_NOW=1");
   // Descriptors 3 and 4 are the table and the control socket; the agent moves them itself.
   spawn.strings.push_back("PREWARM_PARK=3:4:" + std::to_string(index) + (may_clone ? ":1" : ":0"));
   for (auto& s : spawn.strings) spawn.env.push_back(s.data());

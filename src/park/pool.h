@@ -110,6 +110,8 @@ class Pool {
   bool is_owner() const;
   pid_t owner() const { return table_->owner.load(); }
   // Whether `program` may ask who its parent is (see Eligibility::asks_parent).
+  // Whether it was ever parked and taken over.
+  bool was_opened(unsigned program) const { return entries_[program].opened; }
   bool asks_parent(unsigned program) const { return entries_[program].asks_parent; }
   bool owns_descriptor(int fd) const;
   unsigned program_count() const { return program_count_; }
