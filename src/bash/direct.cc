@@ -71,6 +71,8 @@ void place_documents(Order& order) {
 
 pid_t Front::instead_of_fork() {
   fork_reason_ = Reason::none;
+  if (outdated_) drop_pool();
+  outdated_ = false;
   if (!shell_may_launch()) return 0;
   if (substitution.armed) return launch_substitution();
   if (frame.command == nullptr || frame.command->type != cm_simple || frame.async != 0) return 0;
@@ -87,9 +89,10 @@ pid_t Front::launch_simple() {
   order.path = frame.path;
   order.argv = arguments(words);
   order.env = export_env;
-  park::Claim claimed;
+  Claimed claimed;
+  pid_t pid = 0;
   Reason reason = Reason::none;
-  if (pool_ == nullptr) {
+  if (pool_ == nullptr && upstream_ == nullptr) {
     reason = Reason::not_parked_yet;
   } else if (!fill_descriptors(order)) {
     reason = Reason::too_many_descriptors;
@@ -97,9 +100,9 @@ pid_t Front::launch_simple() {
     reason = Reason::redirection;
   } else {
     reason = claim(order, claimed);
-    if (reason == Reason::none) reason = send(order, claimed);
+    if (reason == Reason::none) pid = send(order, claimed, reason);
   }
-  return reason == Reason::none ? claimed.pid : cold(frame.path, reason);
+  return pid > 0 ? pid : cold(frame.path, reason);
 }
 
 // What the program would inherit from the shell.
@@ -166,16 +169,16 @@ void Front::own_descriptors(Pending& pending, const Order& order) {
   }
 }
 
-// Claims a parked process that would serve `order` exactly.
-Reason Front::claim(const Order& order, park::Claim& claimed) {
+// Claims a parked process that would serve `order` exactly: one of our own if we have any of the
+// program, else one of the shell that forked us.
+Reason Front::claim(const Order& order, Claimed& claimed) {
   const char* path = order.path.c_str();
   if (const Reason r = refusal(path); r != Reason::none) return r;
-  if (pool_ == nullptr) return Reason::not_parked_yet;
-  const int program = pool_->find(path);
-  if (program < 0) return Reason::not_parked_yet;
+  const int program = pool_ == nullptr ? -1 : pool_->find(path);
+  if (program < 0) return claim_brokered(order, claimed);
   const auto index = static_cast<unsigned>(program);
   if (!inherited_.unchanged()) {
-    drop_pool();
+    outdated_ = true;
     return Reason::limits_changed;
   }
   // What is half way through its start-up is ready sooner than a new one.
@@ -183,7 +186,7 @@ Reason Front::claim(const Order& order, park::Claim& claimed) {
   if (const Reason r = pool_->check_fresh(index, order.env); r != Reason::none) return r;
   const auto result = pool_->claim(index, park::SlotKind::direct, kClaimWaitMs);
   if (result) {
-    claimed = *result;
+    claimed = {pool_.get(), *result, false};
     return Reason::none;
   }
   // One that died before it could be used would most likely die again.
@@ -195,13 +198,28 @@ Reason Front::claim(const Order& order, park::Claim& claimed) {
   return result.error();
 }
 
+// In a forked subshell: the program's parent will be the shell that owns the pool, not we.
+Reason Front::claim_brokered(const Order& order, Claimed& claimed) {
+  if (upstream_ == nullptr || async_ancestor_) return Reason::not_parked_yet;
+  const int program = upstream_->find(order.path.c_str());
+  if (program < 0) return Reason::not_parked_yet;
+  const auto index = static_cast<unsigned>(program);
+  if (upstream_->asks_parent(index)) return Reason::other_parent;
+  if (!upstream_inherited_.unchanged()) return Reason::limits_changed;
+  if (const Reason r = upstream_->check_fresh(index, order.env); r != Reason::none) return r;
+  const auto result = upstream_->claim(index, park::SlotKind::brokered, kClaimWaitMs);
+  if (!result) return result.error();
+  claimed = {upstream_.get(), *result, true};
+  return Reason::none;
+}
+
 // All that is needed to make the launch, and to make it again. Null if there is no room for it.
-Pending* Front::fill_pending(const Order& order, const park::Claim& claimed) {
+Pending* Front::fill_pending(const Order& order, const Claimed& claimed) {
   Pending* pending = free_pending();
   if (pending == nullptr) return nullptr;
   launch::LaunchRequest request;
   fill_request(order, request);
-  if (request.cwd < 0 || !launch::write_request(request, claimed.generation, pending->wire)) {
+  if (request.cwd < 0 || !launch::write_request(request, claimed.claim.generation, pending->wire)) {
     return nullptr;
   }
   pending->fds.clear();
@@ -210,45 +228,55 @@ Pending* Front::fill_pending(const Order& order, const park::Claim& claimed) {
   pending->hidden = false;
   pending->ended = false;
   pending->settled = false;
-  pending->from_pool = true;
-  pending->claim = claimed;
-  pending->pid = claimed.pid;
-  pending->shell_pid = claimed.pid;
+  pending->pool = claimed.pool;
+  pending->brokered = claimed.brokered;
+  pending->claim = claimed.claim;
+  pending->pid = claimed.claim.pid;
+  pending->shell_pid = claimed.brokered ? invent_pid() : pending->pid;
   pending->path = order.path;
   pending->start_ns = now_ns();
   return pending;
 }
 
-Reason Front::send(const Order& order, const park::Claim& claimed) {
+// The pid for bash, or 0 and why not.
+pid_t Front::send(const Order& order, const Claimed& claimed, Reason& reason) {
   Pending* pending = fill_pending(order, claimed);
   if (pending == nullptr) {
-    pool_->give_back(claimed);
-    return Reason::request_too_large;
+    claimed.pool->give_back(claimed.claim);
+    reason = Reason::request_too_large;
+    return 0;
   }
-  if (!pool_->release_bytes(claimed, pending->wire, pending->fds)) return Reason::system_refused;
+  if (!claimed.pool->release_bytes(claimed.claim, pending->wire, pending->fds)) {
+    reason = Reason::system_refused;
+    return 0;
+  }
   own_descriptors(*pending, order);
   pending->active = true;
-  count(order.path.c_str(), Rung::direct, Reason::none);
-  pool_->refill(claimed.program);
-  return Reason::none;
+  count(order.path.c_str(), claimed.brokered ? Rung::brokered : Rung::direct, Reason::none);
+  claimed.pool->refill(claimed.claim.program);
+  return pending->shell_pid;
 }
 
 // One of several that are launched together: there is no going back, so if the parked process can't
 // be reached the element is started by a plain fork and exec. Its pid, or 0.
-pid_t Front::send_element(const Order& order, const park::Claim& claimed, std::size_t element,
+pid_t Front::send_element(const Order& order, const Claimed& claimed, std::size_t element,
                           bool last) {
   Pending* pending = fill_pending(order, claimed);
   if (pending == nullptr) return 0;
-  if (!pool_->release_bytes(claimed, pending->wire, pending->fds) && !spawn_cold(*pending))
-    return 0;
+  const bool released =
+      claimed.pool->release_bytes(claimed.claim, pending->wire, pending->fds);
+  if (!released) {
+    if (!spawn_cold(*pending)) return 0;
+    pending->shell_pid = pending->pid;
+  }
   own_descriptors(*pending, order);
-  pending->shell_pid = pending->pid;
   pending->hidden = !last;
   pending->element = static_cast<unsigned>(element);
   pending->active = true;
-  count(order.path.c_str(), pending->from_pool ? Rung::direct : Rung::cold, Reason::none);
-  pool_->refill(claimed.program);
-  return pending->pid;
+  const Rung warm = claimed.brokered ? Rung::brokered : Rung::direct;
+  count(order.path.c_str(), released ? warm : Rung::cold, Reason::none);
+  claimed.pool->refill(claimed.claim.program);
+  return pending->shell_pid;
 }
 
 }  // namespace prewarm::bash

@@ -23,7 +23,6 @@ using launch::Reason;
 
 namespace {
 
-constexpr pid_t kFirstInventedPid = 1 << 23;
 // A pipe takes this much without a reader (POSIX's PIPE_BUF; a pipe's smallest size is a page).
 constexpr std::size_t kMostEcho = 4096;
 constexpr std::size_t kMostParsed = 256;
@@ -185,13 +184,14 @@ pid_t Front::launch_element() {
     order.to_own.push_back(fd);
     put(order.descriptors, fd, fd == in ? 0 : 1);
   }
-  park::Claim claimed;
+  Claimed claimed;
+  pid_t pid = 0;
   if (reason == Reason::none && !add_redirections(order, command->redirects)) {
     reason = Reason::redirection;
   }
   if (reason == Reason::none) reason = claim(order, claimed);
-  if (reason == Reason::none) reason = send(order, claimed);
-  return reason == Reason::none ? claimed.pid : cold(order.path.c_str(), reason);
+  if (reason == Reason::none) pid = send(order, claimed, reason);
+  return pid > 0 ? pid : cold(order.path.c_str(), reason);
 }
 
 // `echo … |`: the shell writes what its forked child would have written, and the child has ended.
@@ -199,7 +199,7 @@ pid_t Front::finish_echo(const Order& order, int fd) {
   if (fd == kNoPipe || frame.pipe_in != kNoPipe) return 0;
   const ssize_t written = ::write(fd, order.echo.data(), order.echo.size());
   if (written != static_cast<ssize_t>(order.echo.size())) return 0;
-  const pid_t pid = kFirstInventedPid + static_cast<pid_t>(finished_count_++ % kFirstInventedPid);
+  const pid_t pid = invent_pid();
   finished_.push_back({pid, 0});
   return pid;
 }
@@ -286,7 +286,7 @@ bool Front::connect(std::vector<Order>& orders, int out, std::vector<os::Fd>& pi
 // All or nothing: every element is claimed before the first is released.
 Reason Front::launch_pipeline(std::vector<Order>& orders, int out, bool other_parent, pid_t& pid) {
   std::vector<os::Fd> pipes;
-  std::vector<park::Claim> claims(orders.size());
+  std::vector<Claimed> claims(orders.size());
   Reason reason = connect(orders, out, pipes) ? Reason::none : Reason::system_refused;
   std::size_t claimed = 0;
   for (; reason == Reason::none && claimed < orders.size(); ++claimed) {
@@ -294,15 +294,15 @@ Reason Front::launch_pipeline(std::vector<Order>& orders, int out, bool other_pa
     reason = claim(orders[claimed], claims[claimed]);
     if (reason != Reason::none) break;
     // In a plain run the parent of these would be the forked subshell, not the shell.
-    if (other_parent && pool_->asks_parent(claims[claimed].program)) {
-      pool_->give_back(claims[claimed]);
+    if (other_parent && claims[claimed].pool->asks_parent(claims[claimed].claim.program)) {
+      claims[claimed].pool->give_back(claims[claimed].claim);
       reason = Reason::other_parent;
       break;
     }
   }
   if (reason != Reason::none) {
-    for (std::size_t i = 0; i < claimed && pool_ != nullptr; ++i) {
-      if (!orders[i].is_echo) pool_->give_back(claims[i]);
+    for (std::size_t i = 0; i < claimed; ++i) {
+      if (claims[i].pool != nullptr) claims[i].pool->give_back(claims[i].claim);
     }
     return reason;
   }

@@ -106,7 +106,14 @@ bool Front::prepare_pool() {
 
 void Front::drop_pool() {
   if (pool_ == nullptr) return;
-  settle();
+  // What runs goes on; what was not taken yet must not wait for a process that is about to end.
+  for (Pending& p : pendings_) {
+    if (!p.active || p.pool != pool_.get()) continue;
+    while (p.pool != nullptr && !p.pool->wait_taken(p.claim)) {
+      if (!spawn_cold(p)) break;
+    }
+    p.pool = nullptr;
+  }
   pool_.reset();
 }
 
@@ -154,6 +161,13 @@ void Front::consider_parking(const char* path) {
   if (pool_->find(path) >= 0) return;
   maybe_make_export_env();
   park(path, export_env, kFirstClones);
+}
+
+// A pid above all that the kernel gives (PID_MAX_LIMIT is 2^22), for bash to know a launch by that
+// is no child of this process.
+pid_t Front::invent_pid() {
+  constexpr pid_t kFirst = 1 << 23;
+  return kFirst + static_cast<pid_t>(invented_++ % kFirst);
 }
 
 Reason Front::refusal(const char* path) const {

@@ -69,7 +69,8 @@ struct Pending {
   bool hidden = false;   // bash doesn't know its pid: we wait for it (see finish_hidden)
   bool ended = false;    // hidden: `status` is valid
   unsigned element = 0;  // hidden: its place in the pipeline
-  bool from_pool = false;
+  park::Pool* pool = nullptr;  // where its process came from; null: it was forked
+  bool brokered = false;       // its process is not our child: the pool's owner passes the status on
   bool settled = false;  // taken: it won't be repeated, nothing is kept for it any more
   pid_t shell_pid = 0;   // what bash was told
   pid_t pid = 0;         // what it is now
@@ -80,6 +81,13 @@ struct Pending {
   std::vector<int> owned;  // those of them that are ours to close
   std::string path;
   std::int64_t start_ns = 0;
+};
+
+// A process claimed for a launch.
+struct Claimed {
+  park::Pool* pool = nullptr;
+  park::Claim claim;
+  bool brokered = false;
 };
 
 // What a launch is made of, gathered by the different ways in.
@@ -145,6 +153,7 @@ class Front {
   bool shell_may_launch();
   bool prepare_pool();
   void drop_pool();
+  pid_t invent_pid();
   void count(const char* path, Rung rung, Reason reason);
   pid_t cold(const char* path, Reason reason);
   void consider_parking(const char* path);
@@ -165,10 +174,11 @@ class Front {
   pid_t launch_simple();
   bool fill_descriptors(Order& order);
   bool add_redirections(Order& order, REDIRECT* redirects);
-  Reason claim(const Order& order, park::Claim& claim);
-  Reason send(const Order& order, const park::Claim& claim);
-  pid_t send_element(const Order& order, const park::Claim& claim, std::size_t element, bool last);
-  Pending* fill_pending(const Order& order, const park::Claim& claim);
+  Reason claim(const Order& order, Claimed& claimed);
+  Reason claim_brokered(const Order& order, Claimed& claimed);
+  pid_t send(const Order& order, const Claimed& claimed, Reason& reason);
+  pid_t send_element(const Order& order, const Claimed& claimed, std::size_t element, bool last);
+  Pending* fill_pending(const Order& order, const Claimed& claimed);
   void fill_request(const Order& order, launch::LaunchRequest& request);
   void own_descriptors(Pending& pending, const Order& order);
   Pending* free_pending();
@@ -191,7 +201,10 @@ class Front {
   // waiting.cc
   Pending* pending_of(pid_t pid);
   pid_t note(pid_t pid, int status);
-  bool any_visible() const;
+  Pending* collect_brokered();
+  Pending* running_brokered();
+  pid_t end_pending(Pending& pending, int status);
+  pid_t wait_among(int* status, int options);
   bool repeat(Pending& pending);
   bool spawn_cold(Pending& pending);
   static void drop_owned(Pending& pending);
@@ -221,6 +234,7 @@ class Front {
   Inherited inherited_;                   // what held when pool_ was made
   Inherited upstream_inherited_;
   bool parking_refused_ = false;
+  bool outdated_ = false;  // our parked processes inherited what no longer holds
   std::vector<std::pair<std::string, Reason>> refusals_;  // programs that can't be parked, and why
   Tally tally_;
   // Parking ahead.
@@ -239,7 +253,7 @@ class Front {
   std::vector<std::pair<std::string, unsigned>> local_calls_;
   std::array<Pending, kMaxPending> pendings_;
   std::vector<Finished> finished_;
-  unsigned finished_count_ = 0;             // made so far; gives the next pid
+  unsigned invented_ = 0;  // pids invented so far
   std::vector<int> hidden_statuses_;        // of a substitution's pipeline, in order, last excluded
   std::map<std::string, COMMAND*> parsed_;  // substitutions by text
   std::vector<int> scratch_fds_;

@@ -48,9 +48,10 @@ void Front::drop_owned(Pending& pending) {
 // Its process died without having taken the request: once more, by another parked process or by a
 // plain fork and exec.
 bool Front::repeat(Pending& pending) {
-  if (pool_ != nullptr && pending.from_pool) {
-    const auto claim = pool_->claim(pending.claim.program, park::SlotKind::direct, 0);
-    if (claim && pool_->release_bytes(*claim, pending.wire, pending.fds)) {
+  if (pending.pool != nullptr) {
+    const auto kind = pending.brokered ? park::SlotKind::brokered : park::SlotKind::direct;
+    const auto claim = pending.pool->claim(pending.claim.program, kind, 0);
+    if (claim && pending.pool->release_bytes(*claim, pending.wire, pending.fds)) {
       pending.claim = *claim;
       pending.pid = claim->pid;
       return true;
@@ -63,29 +64,33 @@ bool Front::spawn_cold(Pending& pending) {
   const pid_t pid = originals().fork();
   if (pid < 0) return false;
   if (pid == 0) exec_request(pending.path.c_str(), pending.wire, pending.fds);
-  pending.from_pool = false;
+  pending.pool = nullptr;
+  pending.brokered = false;
   pending.pid = pid;
   return true;
 }
 
-// Waits until every direct launch has been taken, and lets go of what was kept to repeat it: as
-// long as we hold a copy of a pipe's end, its reader waits for an end of file.
+// Waits until every launch has been taken, and lets go of what was kept to repeat it: as long as we
+// hold a copy of a pipe's end, its reader waits for an end of file.
 void Front::settle() {
   for (Pending& p : pendings_) {
     while (p.active && !p.settled && !p.owned.empty()) {
-      if (!p.from_pool || pool_ == nullptr || pool_->wait_taken(p.claim)) {
+      if (p.pool == nullptr || p.pool->wait_taken(p.claim)) {
         drop_owned(p);
         break;
       }
       int status = 0;
-      if (originals().waitpid(p.pid, &status, 0) == p.pid) pool_->note_ended(p.pid, status);
+      if (!p.brokered && originals().waitpid(p.pid, &status, 0) == p.pid) {
+        p.pool->note_ended(p.pid, status);
+      }
       if (!repeat(p)) drop_owned(p);
     }
   }
 }
 
 pid_t Front::wait(pid_t pid, int* status, int options) {
-  if (pool_ == nullptr && finished_.empty() && (look_.pid() == 0 || look_ended_)) {
+  const bool looking = look_.pid() != 0 && !look_ended_;
+  if (pool_ == nullptr && finished_.empty() && !looking && running_brokered() == nullptr) {
     const pid_t r = originals().waitpid(pid, status, options);
     if (r > 0 && living_ > 0 && (status == nullptr || has_ended(*status))) --living_;
     return r;
@@ -97,28 +102,82 @@ pid_t Front::wait(pid_t pid, int* status, int options) {
     if (status != nullptr) *status = f.status;
     return f.pid;
   }
+  if (pid == -1) return wait_among(status, options);
+  return originals().waitpid(pid, status, options);
+}
+
+// waitpid(-1): among bash's own children, our launches, and brokered launches, which are nobody's
+// children here.
+pid_t Front::wait_among(int* status, int options) {
+  constexpr int kAloneMs = 1000;
+  constexpr int kMixedMs = 1;  // no one call waits for children and for a word of memory
   for (;;) {
+    if (Pending* p = collect_brokered()) {
+      if (status != nullptr) *status = p->status;
+      return p->shell_pid;
+    }
+    Pending* brokered = running_brokered();
+    bool others = living_ > 0;
+    for (const Pending& p : pendings_) others = others || (p.active && !p.brokered && !p.hidden);
     int ended = 0;
     // With nothing but parked children left bash must hear that it has none.
-    const bool none = pid == -1 && living_ == 0 && !any_visible();
-    const pid_t r = originals().waitpid(pid, &ended, none ? options | WNOHANG : options);
-    if (r == 0 && none) {
+    const bool dont_block = brokered != nullptr || !others;
+    const pid_t r = originals().waitpid(-1, &ended, dont_block ? options | WNOHANG : options);
+    if (r > 0) {
+      const pid_t shown = note(r, ended);
+      if (shown == 0) continue;
+      if (status != nullptr) *status = ended;
+      return shown;
+    }
+    if (brokered == nullptr) {
+      if (r < 0 || others) return r;
       errno = ECHILD;
       return -1;
     }
-    if (r <= 0) return r;
-    const pid_t shown = note(r, ended);
-    if (shown == 0) continue;
-    if (status != nullptr) *status = ended;
-    return shown;
+    if ((options & WNOHANG) != 0) return 0;
+    if (!brokered->pool->wait_change(brokered->claim, others ? kMixedMs : kAloneMs)) {
+      errno = EINTR;
+      return -1;
+    }
   }
 }
 
-bool Front::any_visible() const {
-  for (const Pending& p : pendings_) {
-    if (p.active && !p.hidden) return true;
+Pending* Front::running_brokered() {
+  for (Pending& p : pendings_) {
+    if (p.active && p.brokered && !p.ended) return &p;
   }
-  return !finished_.empty();
+  return nullptr;
+}
+
+// A brokered launch that has ended and that bash waits for, or null.
+Pending* Front::collect_brokered() {
+  for (Pending& p : pendings_) {
+    if (!p.active || !p.brokered || p.ended) continue;
+    const park::SlotState state = p.pool->state(p.claim);
+    const bool lost = state == park::SlotState::running && !p.pool->owner_is_alive();
+    if (!lost && (state == park::SlotState::claimed || state == park::SlotState::running)) continue;
+    int status = 0;
+    if (lost) {
+      // Whoever could have told how it ended has been killed, and we are killed with it as a rule.
+      status = SIGKILL;
+    } else if (!p.pool->wait_brokered(p.claim, status)) {
+      if (repeat(p)) continue;
+      status = SIGKILL;
+    }
+    if (end_pending(p, status) != 0) return &p;
+  }
+  return nullptr;
+}
+
+// The pid that bash knows it by, or 0 if bash doesn't.
+pid_t Front::end_pending(Pending& pending, int status) {
+  tally_.add_time(pending.path.c_str(), pending.brokered ? Rung::brokered : Rung::direct,
+                  static_cast<std::uint64_t>(now_ns() - pending.start_ns));
+  drop_owned(pending);
+  pending.active = pending.hidden;
+  pending.ended = true;
+  pending.status = status;
+  return pending.hidden ? 0 : pending.shell_pid;
 }
 
 // A child has changed its state. The pid that bash knows it by, or 0 if it isn't bash's business.
@@ -143,13 +202,7 @@ pid_t Front::note(pid_t pid, int status) {
     return pid;
   }
   if (ended == park::Ended::parked && repeat(*pending)) return 0;
-  tally_.add_time(pending->path.c_str(), Rung::direct,
-                  static_cast<std::uint64_t>(now_ns() - pending->start_ns));
-  drop_owned(*pending);
-  pending->active = pending->hidden;
-  pending->ended = true;
-  pending->status = status;
-  return pending->hidden ? 0 : pending->shell_pid;
+  return end_pending(*pending, status);
 }
 
 // Waits for the launches that bash doesn't know about: the elements of a substitution's pipeline
@@ -164,7 +217,12 @@ void Front::finish_hidden() {
   for (Pending& p : pendings_) {
     while (p.active && p.hidden && !p.ended) {
       int status = 0;
-      if (originals().waitpid(p.pid, &status, 0) == p.pid) note(p.pid, status);
+      if (p.brokered) {
+        p.pool->wait_change(p.claim, 100);
+        collect_brokered();
+      } else if (originals().waitpid(p.pid, &status, 0) == p.pid) {
+        note(p.pid, status);
+      }
     }
     if (!p.active || !p.hidden) continue;
     hidden_statuses_[p.element] =

@@ -190,6 +190,11 @@ bool fill(int& result) {
   for (unsigned k = 0; k < park::kSlotsPerProgram && count_idle() < state.program->want.load();
        ++k) {
     Slot& slot = state.program->slots[k];
+    // A subshell that ended before its launch did doesn't come for the status any more.
+    if (park::state_of(slot.state) == SlotState::exited &&
+        os::raw_syscall(SYS_kill, slot.claimer.load(), 0) != 0) {
+      park::advance(slot.state, SlotState::exited, SlotState::empty);
+    }
     if (!park::advance(slot.state, SlotState::empty, SlotState::parking)) continue;
     if (make_clone(k, result)) return true;
   }

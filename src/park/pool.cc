@@ -343,6 +343,7 @@ std::expected<Claim, Reason> Pool::claim_slot(unsigned index, SlotKind kind, int
       const SlotState s = state_of(slot.state);
       if (s == SlotState::idle && advance(slot.state, SlotState::idle, SlotState::claimed)) {
         slot.kind.store(value_of(kind));
+        slot.claimer.store(::getpid());
         return Claim{index, static_cast<int>(k), slot.pid.load(), slot.generation.load()};
       }
       if (s == SlotState::parking || (s == SlotState::empty && next == nullptr)) next = &slot;
@@ -517,6 +518,17 @@ bool Pool::wait_taken(const Claim& claim) {
   }
 }
 
+bool Pool::wait_change(const Claim& claim, int wait_ms) {
+  auto& word = table_->programs[claim.program].slots[claim.slot].state;
+  const SlotState s = state(claim);
+  if (s != SlotState::claimed && s != SlotState::running) return true;
+  const timespec limit{wait_ms / 1000, (wait_ms % 1000) * 1000000L};
+  return ::syscall(SYS_futex, &word, FUTEX_WAIT, value(s), &limit, nullptr, 0) == 0 ||
+         errno != EINTR;
+}
+
+bool Pool::owner_is_alive() const { return ::kill(owner(), 0) == 0; }
+
 bool Pool::wait_brokered(const Claim& claim, int& status) {
   Slot& slot = table_->programs[claim.program].slots[claim.slot];
   for (;;) {
@@ -529,7 +541,7 @@ bool Pool::wait_brokered(const Claim& claim, int& status) {
     if (s != SlotState::running) return false;
     wait_while(slot.state, value(s), 1000);
     // The owner is gone: nobody will ever report.
-    if (state(claim) == SlotState::running && ::kill(table_->owner.load(), 0) != 0) return false;
+    if (state(claim) == SlotState::running && !owner_is_alive()) return false;
   }
 }
 

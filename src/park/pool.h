@@ -97,6 +97,10 @@ class Pool {
   // Brokered: waits for the end of the claimed process; true and its wait status, or false if it
   // died before taking its request.
   bool wait_brokered(const Claim& claim, int& status);
+  // Waits until the state of a claimed or running slot changes, or `wait_ms` are over. False: a
+  // signal handler ran meanwhile.
+  bool wait_change(const Claim& claim, int wait_ms);
+  bool owner_is_alive() const;
   // Waits until the request was taken. False: its process died before that.
   bool wait_taken(const Claim& claim);
   void forget(const Claim& claim);

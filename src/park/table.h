@@ -40,6 +40,7 @@ struct alignas(64) Slot {
   std::atomic<std::uint32_t> generation;  // counts the clones that this slot has held
   std::atomic<std::int32_t> pid;          // valid from idle on
   std::atomic<std::int32_t> status;       // wait status, valid when exited
+  std::atomic<std::int32_t> claimer;      // pid of who claimed it
 };
 
 // A program's life: vacant -> starting -> parked -> gone, or -> refused.
