@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "bash/front.h"
 
 namespace prewarm::bash {
@@ -86,8 +88,11 @@ Front::Reason Front::broker_exec(const char* path, char* const* argv, char* cons
   if (program < 0) return Reason::not_parked_yet;
   const auto index = static_cast<unsigned>(program);
   // The parked process is a child of the pool's owner, and the program may ask for its parent.
-  if (upstream_->asks_parent(index) && ::getppid() != upstream_->owner()) {
-    return Reason::other_parent;
+  if (::getppid() != upstream_->owner()) {
+    bool asks = upstream_->asks_parent(index);
+    for (char* const* a = argv; *a != nullptr; ++a)
+      asks = asks || std::strstr(*a, "/proc") != nullptr;
+    if (asks) return Reason::other_parent;
   }
   if (!upstream_inherited_.unchanged()) return Reason::limits_changed;
   if (const Reason r = upstream_->check_fresh(index, env); r != Reason::none) return r;

@@ -69,6 +69,16 @@ void place_documents(Order& order) {
 
 }  // namespace
 
+bool mentions_proc(const Order& order) {
+  for (const char* argument : order.argv) {
+    if (argument != nullptr && std::strstr(argument, "/proc") != nullptr) return true;
+  }
+  for (const launch::SetUp& s : order.set_up) {
+    if (s.path.find("/proc") != std::string::npos) return true;
+  }
+  return false;
+}
+
 pid_t Front::instead_of_fork() {
   fork_reason_ = Reason::none;
   if (outdated_) drop_pool();
@@ -204,7 +214,7 @@ Reason Front::claim_brokered(const Order& order, Claimed& claimed) {
   const int program = upstream_->find(order.path.c_str());
   if (program < 0) return Reason::not_parked_yet;
   const auto index = static_cast<unsigned>(program);
-  if (upstream_->asks_parent(index)) return Reason::other_parent;
+  if (upstream_->asks_parent(index) || mentions_proc(order)) return Reason::other_parent;
   if (!upstream_inherited_.unchanged()) return Reason::limits_changed;
   if (const Reason r = upstream_->check_fresh(index, order.env); r != Reason::none) return r;
   const auto result = upstream_->claim(index, park::SlotKind::brokered, kClaimWaitMs);
@@ -263,8 +273,7 @@ pid_t Front::send_element(const Order& order, const Claimed& claimed, std::size_
                           bool last) {
   Pending* pending = fill_pending(order, claimed);
   if (pending == nullptr) return 0;
-  const bool released =
-      claimed.pool->release_bytes(claimed.claim, pending->wire, pending->fds);
+  const bool released = claimed.pool->release_bytes(claimed.claim, pending->wire, pending->fds);
   if (!released) {
     if (!spawn_cold(*pending)) return 0;
     pending->shell_pid = pending->pid;

@@ -294,7 +294,8 @@ Reason Front::launch_pipeline(std::vector<Order>& orders, int out, bool other_pa
     reason = claim(orders[claimed], claims[claimed]);
     if (reason != Reason::none) break;
     // In a plain run the parent of these would be the forked subshell, not the shell.
-    if (other_parent && claims[claimed].pool->asks_parent(claims[claimed].claim.program)) {
+    if (other_parent && (mentions_proc(orders[claimed]) ||
+                         claims[claimed].pool->asks_parent(claims[claimed].claim.program))) {
       claims[claimed].pool->give_back(claims[claimed].claim);
       reason = Reason::other_parent;
       break;

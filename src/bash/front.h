@@ -66,14 +66,14 @@ struct Finished {
 // be repeated if the process dies before that.
 struct Pending {
   bool active = false;
-  bool hidden = false;   // bash doesn't know its pid: we wait for it (see finish_hidden)
-  bool ended = false;    // hidden: `status` is valid
-  unsigned element = 0;  // hidden: its place in the pipeline
+  bool hidden = false;         // bash doesn't know its pid: we wait for it (see finish_hidden)
+  bool ended = false;          // hidden: `status` is valid
+  unsigned element = 0;        // hidden: its place in the pipeline
   park::Pool* pool = nullptr;  // where its process came from; null: it was forked
-  bool brokered = false;       // its process is not our child: the pool's owner passes the status on
-  bool settled = false;  // taken: it won't be repeated, nothing is kept for it any more
-  pid_t shell_pid = 0;   // what bash was told
-  pid_t pid = 0;         // what it is now
+  bool brokered = false;  // its process is not our child: the pool's owner passes the status on
+  bool settled = false;   // taken: it won't be repeated, nothing is kept for it any more
+  pid_t shell_pid = 0;    // what bash was told
+  pid_t pid = 0;          // what it is now
   int status = 0;
   park::Claim claim;
   std::vector<char> wire;  // its request
@@ -106,6 +106,10 @@ struct Order {
   std::vector<launch::SetUp> set_up;
   std::vector<os::Fd> documents;  // here-documents; among the sources
 };
+
+// Whether the launch is told, by an argument or a redirection, to look into /proc: where it would
+// see its parent.
+bool mentions_proc(const Order& order);
 
 class Front {
   using Reason = launch::Reason;
@@ -253,7 +257,7 @@ class Front {
   std::vector<std::pair<std::string, unsigned>> local_calls_;
   std::array<Pending, kMaxPending> pendings_;
   std::vector<Finished> finished_;
-  unsigned invented_ = 0;  // pids invented so far
+  unsigned invented_ = 0;                   // pids invented so far
   std::vector<int> hidden_statuses_;        // of a substitution's pipeline, in order, last excluded
   std::map<std::string, COMMAND*> parsed_;  // substitutions by text
   std::vector<int> scratch_fds_;

@@ -230,6 +230,29 @@ std::string origin_of(const char* path) {
   return origin.substr(0, origin.rfind('/'));
 }
 
+// Files under /proc that say nothing about a parent.
+constexpr std::string_view kProcWithoutParent[] = {
+    "self/fd", "self/maps", "self/exe",    "self/mount", "sys/",    "net/",
+    "cpuinfo", "meminfo",   "filesystems", "mounts",     "loadavg", "version"};
+
+// Whether the program has names of other files under /proc in it, from which it might learn its
+// parent.
+// Large programs are believed capable of anything.
+bool names_proc(const MappedFile& file, off_t size) {
+  constexpr off_t kLarge = 2 << 20;
+  if (size > kLarge) return true;
+  auto bytes = file.at(0, static_cast<std::uint64_t>(size));
+  constexpr std::string_view kProc = "/proc/";
+  while (const void* at = ::memmem(bytes.data(), bytes.size(), kProc.data(), kProc.size())) {
+    bytes.remove_prefix(static_cast<std::size_t>(static_cast<const char*>(at) - bytes.data()) +
+                        kProc.size());
+    bool harmless = false;
+    for (const auto name : kProcWithoutParent) harmless = harmless || bytes.starts_with(name);
+    if (!harmless) return true;
+  }
+  return false;
+}
+
 void fill_identity(const struct stat& s, FileIdentity& identity) {
   // The agent fills the same fields from statx; device numbers are split the same way.
   identity.device = (std::uint64_t{major(s.st_dev)} << 32) | minor(s.st_dev);
@@ -255,7 +278,8 @@ Reason check_open_file(const char* path, int fd, const struct stat& s, Eligibili
       return Reason::own_search_path;
     }
   }
-  result.asks_parent = mentions(dynamic, "getppid");
+  result.asks_parent = mentions(dynamic, "getppid") || names_proc(file, s.st_size) ||
+                       dynamic.names.find("libproc") != std::string_view::npos;
   return Reason::none;
 }
 

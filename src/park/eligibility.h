@@ -21,7 +21,8 @@ struct Eligibility {
   launch::Reason reason = launch::Reason::none;  // none: it may be parked
   Isolation isolation = Isolation::clone;        // the default for this program
   FileIdentity identity;                         // of the file that was looked at
-  bool asks_parent = true;                       // it imports getppid
+  // It could find out who its parent is: it imports getppid or names files under /proc.
+  bool asks_parent = true;
   // Directories of its own in which it looks for libraries before the system's: what appears there
   // changes what it links.
   std::vector<std::string> search_directories;
