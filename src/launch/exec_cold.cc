@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,21 +25,35 @@ std::vector<char*> pointers(char* strings, std::uint32_t count) {
   return out;
 }
 
+bool is_target(const RequestView& request, int fd) {
+  for (std::uint32_t i = 0; i < request.header->fd_count; ++i) {
+    if (request.targets[i] == fd) return true;
+  }
+  return false;
+}
+
+// A copy of `fd` at a number that is nobody's target.
+int copy_aside(const RequestView& request, int fd) {
+  for (int from = 3;;) {
+    const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, from);
+    if (copy < 0 || !is_target(request, copy)) return copy;
+    ::close(copy);
+    from = copy + 1;
+  }
+}
+
 void place(const RequestView& request, std::span<const int> descriptors) {
   const std::uint32_t n = request.header->fd_count;
-  int above = 3;
-  for (std::uint32_t i = 0; i < n; ++i) above = std::max(above, request.targets[i] + 1);
   std::vector<int> moved;
-  for (std::uint32_t i = 0; i < n; ++i) {
-    moved.push_back(::fcntl(descriptors[i], F_DUPFD_CLOEXEC, above));
-  }
+  for (std::uint32_t i = 0; i < n; ++i) moved.push_back(copy_aside(request, descriptors[i]));
   // Whatever else was inherited isn't the program's.
-  int next = 0;
+  unsigned next = 0;
   for (std::uint32_t i = 0; i < n; ++i) {
-    if (request.targets[i] > next)
-      ::close_range(static_cast<unsigned>(next), static_cast<unsigned>(request.targets[i]) - 1, 0);
-    next = request.targets[i] + 1;
+    const auto target = static_cast<unsigned>(request.targets[i]);
+    if (target > next) ::close_range(next, target - 1, CLOSE_RANGE_CLOEXEC);
+    next = target + 1;
   }
+  ::close_range(next, ~0U, CLOSE_RANGE_CLOEXEC);
   for (std::uint32_t i = 0; i < n; ++i) {
     if (::dup2(moved[i], request.targets[i]) < 0) ::_exit(127);
   }

@@ -179,8 +179,7 @@ TEST(WriteRequestTest, RefusesMoreBytesThanAMessageMayHave) {
   EXPECT_FALSE(write_request(r.get(), 1, bytes));
 }
 
-// ---- What execve refuses must be refused
-// ---------------------------------------------------------
+// ---- What execve refuses must be refused -------------------------------------------------------
 
 TEST(WriteRequestTest, RefusesAStringThatExecveRefuses) {
   std::vector<char> bytes;

@@ -9,6 +9,8 @@ namespace prewarm::launch {
 std::string Settings::to_text() const {
   std::string text;
   const auto add = [&text](const char* key, const std::string& value) {
+    // A name with a newline in it can't be passed on; do without.
+    if (value.find('\n') != std::string::npos) return;
     text += std::string(key) + "=" + value + "\n";
   };
   if (stats) add("stats", "1");

@@ -77,10 +77,13 @@ void touch_learned();  // in a new clone
 void learn_at_exit();  // in a released clone, if nobody has learned yet
 
 // agent_release.cc: becomes the program that a request describes, and calls its main.
+//
 // Waits on `socket` for the request that goes with a claim of `word` (a SlotState) in generation
 // `generation`, and serves it: returns what main returned. Exits at end of file, and when the
 // request is not one.
 int serve(int socket, std::atomic<std::uint32_t>& word, std::uint32_t generation);
+// Reads what is waiting on `socket` and drops it, descriptors and all.
+void discard_messages(int socket);
 
 // agent_util: tiny replacements for what libc would offer.
 inline std::size_t length(const char* s) {

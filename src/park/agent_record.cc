@@ -183,6 +183,11 @@ PREWARM_EXPORT char* getenv(const char* name) {
   using namespace prewarm::agent;
   const std::size_t n = length(name);
   if (n == 0) return nullptr;
+  // There for our sake only, as long as main hasn't been entered: with a preload of the user's own
+  // nothing is parked.
+  const bool ours = (starts_with(name, "LD_PRELOAD") && n == 10) ||
+                    (starts_with(name, kParkVariable) && n == sizeof kParkVariable - 1);
+  if (ours && !state.released) return nullptr;
   if (!state.released) record(name, n);
   return const_cast<char*>(find(name, n));
 }

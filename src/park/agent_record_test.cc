@@ -21,8 +21,7 @@ namespace {
 using launch::Reason;
 using launch::TestRequest;
 
-// ---- Before main
-// ---------------------------------------------------------------------------------
+// ---- Before main -------------------------------------------------------------------------------
 
 constexpr char kConstructor[] = "PREWARM_TEST_CONSTRUCTOR";
 constexpr char kSeen[] = "PREWARM_TEST_SEEN";
@@ -76,16 +75,14 @@ __attribute__((constructor)) void run_before_main() {
   }
 }
 
-// ---- After the release
-// ---------------------------------------------------------------------------
+// ---- After the release -------------------------------------------------------------------------
 
 TEST(ParkedProgram, DISABLED_Reports) {
   if (!os::is_open(kReportFd)) GTEST_SKIP() << "run by the tests below only";
   EXPECT_TRUE(os::write_value(kReportFd, before_main));
 }
 
-// ---- Tests
-// ---------------------------------------------------------------------------------------
+// ---- Tests -------------------------------------------------------------------------------------
 
 class AgentRecordTest : public PoolFixture {
  protected:

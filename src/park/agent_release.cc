@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "launch/wire.h"
 #include "park/agent.h"
@@ -71,20 +72,17 @@ void place_descriptors(const RequestView& request, Received& received) {
   bool placed = true;
   for (unsigned i = 0; i < n; ++i) placed = placed && received.fds[i] == request.targets[i];
   if (placed || n == 0) return;
-  // Both rows ascend. If none has to go down, the highest goes first and nothing is in its way.
-  bool upwards = true;
-  for (unsigned i = 0; i < n; ++i) upwards = upwards && received.fds[i] <= request.targets[i];
-  const int above = request.targets[n - 1] + 1;
-  for (unsigned i = 0; i < n && !upwards; ++i) {
-    const long moved = os::raw_syscall(SYS_fcntl, received.fds[i], F_DUPFD, above);
-    if (moved < 0) give_up();
-    os::raw_syscall(SYS_close, received.fds[i]);
-    received.fds[i] = static_cast<int>(moved);
-  }
-  for (unsigned i = n; i-- > 0;) {
-    if (received.fds[i] == request.targets[i]) continue;
+  // Both rows ascend, so those that go up, from the highest on, and then those that go down, from
+  // the lowest on, never meet one that has yet to move.
+  const auto move = [&](unsigned i) {
     if (os::raw_syscall(SYS_dup3, received.fds[i], request.targets[i], 0) < 0) give_up();
     os::raw_syscall(SYS_close, received.fds[i]);
+  };
+  for (unsigned i = n; i-- > 0;) {
+    if (received.fds[i] < request.targets[i]) move(i);
+  }
+  for (unsigned i = 0; i < n; ++i) {
+    if (received.fds[i] > request.targets[i]) move(i);
   }
 }
 
@@ -94,16 +92,10 @@ void place_descriptors(const RequestView& request, Received& received) {
   const char* prefix = request.text + op.error_prefix;
   const char* path = request.text + op.text;
   const char* text = strerror_l(static_cast<int>(-error), static_cast<locale_t>(state.locale));
-  char line[8192];
-  std::size_t used = 0;
   const char* const parts[] = {prefix, path, ": ", text, "\n"};
-  for (const char* part : parts) {
-    const std::size_t n = length(part);
-    if (used + n > sizeof line) break;
-    copy(line + used, part, n);
-    used += n;
-  }
-  os::raw_syscall(SYS_write, 2, os::arg(line), static_cast<long>(used));
+  iovec line[5];
+  for (unsigned i = 0; i < 5; ++i) line[i] = {const_cast<char*>(parts[i]), length(parts[i])};
+  os::raw_syscall(SYS_writev, 2, os::arg(line), 5);
   leave(1);
 }
 
@@ -273,6 +265,14 @@ __attribute__((noinline)) int take_large(const RequestHeader& head, Received& re
 }
 
 }  // namespace
+
+void discard_messages(int socket) {
+  // Closing the receiving end of everything that is queued is what recvmsg without room for
+  // descriptors does (unix(7)): they are discarded.
+  char byte;
+  while (os::raw_syscall(SYS_recvfrom, socket, os::arg(&byte), 1, MSG_DONTWAIT) >= 0) {
+  }
+}
 
 int serve(int socket, std::atomic<std::uint32_t>& word, std::uint32_t generation) {
   alignas(64) char buffer[launch::kInlineBytes];

@@ -150,7 +150,6 @@ int live_as_clone(unsigned k, std::uint32_t generation) {
   renew_randomness();
   run_child_handlers();
   touch_learned();
-  slot.pid.store(static_cast<std::int32_t>(os::raw_syscall(SYS_getpid)));
   set_state(slot.state, SlotState::idle);
   return serve(kSlotFds + static_cast<int>(k), slot.state, generation);
 }
@@ -159,13 +158,18 @@ int live_as_clone(unsigned k, std::uint32_t generation) {
 bool make_clone(unsigned k, int& result) {
   Slot& slot = state.program->slots[k];
   const std::uint32_t generation = slot.generation.fetch_add(1) + 1;
-  // With CLONE_PARENT the clone is a child of our parent, the owner, who can wait for it.
-  constexpr long flags = CLONE_PARENT | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
+  slot.pid.store(0);
+  // With CLONE_PARENT the clone is a child of our parent, the owner, who can wait for it. The
+  // kernel writes its pid into the table before it runs, so that its end is never a stranger's.
+  constexpr long flags =
+      CLONE_PARENT | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
   run_prepare_handlers();
 #if defined(__x86_64__)
-  const long pid = os::raw_syscall(SYS_clone, flags, 0, 0, os::arg(state.tid_address), 0);
+  const long pid =
+      os::raw_syscall(SYS_clone, flags, 0, os::arg(&slot.pid), os::arg(state.tid_address), 0);
 #else
-  const long pid = os::raw_syscall(SYS_clone, flags, 0, 0, 0, os::arg(state.tid_address));
+  const long pid =
+      os::raw_syscall(SYS_clone, flags, 0, os::arg(&slot.pid), 0, os::arg(state.tid_address));
 #endif
   if (pid == 0) {
     result = live_as_clone(k, generation);
@@ -185,16 +189,32 @@ unsigned count_idle() {
   return n;
 }
 
+bool is_gone(std::int32_t pid) { return pid > 0 && os::raw_syscall(SYS_kill, pid, 0) != 0; }
+
+// Makes a slot usable again that somebody's death has left behind.
+void recover(Slot& slot) {
+  const SlotState s = park::state_of(slot.state);
+  // A subshell that ended before its launch did doesn't come for the status any more.
+  if (s == SlotState::exited && is_gone(slot.claimer.load())) {
+    park::advance(slot.state, SlotState::exited, SlotState::empty);
+  }
+  // Descriptors that nobody will ever take must not stay open on their way.
+  if (s == SlotState::empty && slot.lost.exchange(0) != 0) {
+    discard_messages(kSlotFds + static_cast<int>(&slot - state.program->slots));
+  }
+  // Claimed by somebody who will never send a request. It is a process of our owner's, who sets
+  // the slot free when he hears of its end.
+  if (s == SlotState::claimed && is_gone(slot.claimer.load())) {
+    os::raw_syscall(SYS_kill, slot.pid.load(), SIGKILL);
+  }
+}
+
 // True in a clone that has been a program: leave the loop with `result`.
 bool fill(int& result) {
+  for (Slot& slot : state.program->slots) recover(slot);
   for (unsigned k = 0; k < park::kSlotsPerProgram && count_idle() < state.program->want.load();
        ++k) {
     Slot& slot = state.program->slots[k];
-    // A subshell that ended before its launch did doesn't come for the status any more.
-    if (park::state_of(slot.state) == SlotState::exited &&
-        os::raw_syscall(SYS_kill, slot.claimer.load(), 0) != 0) {
-      park::advance(slot.state, SlotState::exited, SlotState::empty);
-    }
     if (!park::advance(slot.state, SlotState::empty, SlotState::parking)) continue;
     if (make_clone(k, result)) return true;
   }

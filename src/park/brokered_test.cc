@@ -134,10 +134,20 @@ TEST_F(BrokeredTest, ClaimsThatNobodyReleasesDoNotUseUpTheSlots) {
   unsigned program = 0;
   ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
   for (unsigned i = 0; i < 2 * kSlotsPerProgram; ++i) {
-    os::Child subshell(
-        [&] { return pool().claim(program, SlotKind::brokered, 2000).has_value() ? 0 : 1; });
-    ASSERT_EQ(exit_of(subshell.wait()), "exit 0") << "no slot was left for claim " << i;
+    const os::Pipe channel = os::make_pipe();
+    os::Child subshell([&] {
+      const auto claimed = pool().claim(program, SlotKind::brokered, 2000);
+      os::write_value(channel.write.get(), claimed ? claimed->pid : -1);
+      return 0;
+    });
+    pid_t pid = -1;
+    ASSERT_TRUE(os::read_value(channel.read.get(), pid));
+    ASSERT_GT(pid, 0) << "no slot was left for claim " << i;
+    EXPECT_EQ(exit_of(subshell.wait()), "exit 0");
     pool().refill(program);
+    // It may be ended for that, or serve somebody else.
+    const bool ended = os::has_ended(os::open_pid(pid), 200);
+    EXPECT_EQ(ended ? reap(pid) : Ended::parked, Ended::parked);
   }
 }
 

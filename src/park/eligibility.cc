@@ -208,6 +208,7 @@ bool mentions(const DynamicSection& dynamic, std::string_view name) {
 // ld.so would replace, or a relative name.
 bool split_search_path(std::string_view text, const std::string& origin,
                        std::vector<std::string>& out) {
+  if (text.ends_with(':')) return false;  // an empty name: the current directory
   while (!text.empty()) {
     const auto colon = text.find(':');
     std::string directory(text.substr(0, colon));
@@ -263,7 +264,7 @@ void fill_identity(const struct stat& s, FileIdentity& identity) {
 }
 
 Reason check_open_file(const char* path, int fd, const struct stat& s, Eligibility& result) {
-  if (!S_ISREG(s.st_mode)) return Reason::not_a_file;
+  if (!S_ISREG(s.st_mode) || (s.st_mode & 0111) == 0) return Reason::not_a_file;
   if ((s.st_mode & (S_ISUID | S_ISGID)) != 0) return Reason::set_id;
   if (::fgetxattr(fd, "security.capability", nullptr, 0) > 0) return Reason::set_id;
   const MappedFile file(fd, static_cast<std::size_t>(s.st_size));
@@ -288,7 +289,7 @@ Reason check_open_file(const char* path, int fd, const struct stat& s, Eligibili
 Eligibility check_program(const char* path, const char* more_directories) {
   Eligibility result;
   const auto name = base_name(path);
-  if (path[0] != '/') {
+  if (path[0] != '/' || std::string_view(path).find("/../") != std::string_view::npos) {
     result.reason = Reason::untrusted_directory;
     return result;
   }

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -69,8 +70,7 @@ class EligibilityTest : public ::testing::Test {
   const os::TempDirectory temp_;
 };
 
-// ---- Directories
-// ---------------------------------------------------------------------------------
+// ---- Directories -------------------------------------------------------------------------------
 
 TEST(EligibilityOfDirectoriesTest, SystemProgramsMayBeParked) {
   for (const char* path : {"/usr/bin/true", "/usr/bin/cat", "/usr/bin/printf", "/usr/bin/env",
@@ -122,8 +122,7 @@ TEST(EligibilityOfDirectoriesTest, DeniedProgramsAreDeniedEverywhere) {
   EXPECT_EQ(reason_for("/opt/reboot-later"), Reason::not_found) << "another name";
 }
 
-// ---- Files
-// ---------------------------------------------------------------------------------------
+// ---- Files -------------------------------------------------------------------------------------
 
 TEST_F(EligibilityTest, ACopyInADeclaredDirectoryMayBeParked) {
   put("copy", program());
@@ -176,8 +175,7 @@ TEST_F(EligibilityTest, ProgramsWithFileCapabilitiesAreRefused) {
   EXPECT_EQ(check("capable"), Reason::set_id);
 }
 
-// ---- Formats
-// -------------------------------------------------------------------------------------
+// ---- Formats -----------------------------------------------------------------------------------
 
 TEST_F(EligibilityTest, WhatIsNotElfIsRefused) {
   put("script", "#!/bin/sh\nexit 0\n");
@@ -248,8 +246,70 @@ TEST_F(EligibilityTest, AnEntryThatIsNotGlibcsIsRefused) {
             Reason::unusual_entry);
 }
 
-// ---- Identity
-// ------------------------------------------------------------------------------------
+// ---- What else a file tells -------------------------------------------------------------------
+
+class SearchPathTest : public EligibilityTest {
+ protected:
+  // The program with a search path. Its text takes the place of names that nobody reads here.
+  Eligibility with_search_path(const std::string& text, std::int64_t tag = DT_RUNPATH) const {
+    check_segments(PT_DYNAMIC, [&](const Elf64_Phdr& segment, std::string& bytes) {
+      for (Elf64_Off at = segment.p_offset;; at += sizeof(Elf64_Dyn)) {
+        Elf64_Dyn d;
+        std::memcpy(&d, bytes.data() + at, sizeof d);
+        if (d.d_tag == DT_NULL) return;
+        // The first segment, where the names are, lies in the file as it does in memory.
+        if (d.d_tag == DT_STRTAB) bytes.replace(d.d_un.d_ptr + 1, text.size() + 1, text + '\0');
+        if (d.d_tag != DT_DEBUG) continue;
+        d.d_tag = tag;
+        d.d_un.d_val = 1;
+        std::memcpy(bytes.data() + at, &d, sizeof d);
+      }
+    });
+    return check_program((temp_ / "changed").c_str(), temp_.path().c_str());
+  }
+};
+
+TEST_F(SearchPathTest, DirectoriesOfItsOwnAreNamed) {
+  const std::string origin = std::filesystem::canonical(temp_.path()).string();
+  for (const std::int64_t tag : {DT_RUNPATH, DT_RPATH}) {
+    const Eligibility e = with_search_path("$ORIGIN/../lib:/opt/x/lib:${ORIGIN}", tag);
+    EXPECT_EQ(e.reason, Reason::none);
+    EXPECT_EQ(e.search_directories,
+              (std::vector<std::string>{origin + "/../lib", "/opt/x/lib", origin}));
+  }
+  EXPECT_TRUE(has_own_search_path((temp_ / "changed").c_str()));
+}
+
+TEST_F(SearchPathTest, WhatItDoesNotHaveIsNotNamed) {
+  const std::string plain = put("plain", program());
+  EXPECT_TRUE(check_program(plain.c_str(), temp_.path().c_str()).search_directories.empty());
+  EXPECT_FALSE(has_own_search_path(plain.c_str()));
+  EXPECT_TRUE(has_own_search_path((temp_ / "nonexistent").c_str())) << "nobody can tell";
+  EXPECT_TRUE(has_own_search_path(temp_.path().c_str()));
+}
+
+// The working directory (ld.so takes an empty name for it), and what depends on the processor.
+TEST_F(SearchPathTest, DirectoriesThatCannotBeNamedAreRefused) {
+  for (const char* path : {"lib", "/opt/lib:lib", "/opt/$LIB", "/opt/${PLATFORM}/x", ":/opt/lib",
+                           "/opt/lib::/opt/x", "/opt/lib:"}) {
+    EXPECT_EQ(with_search_path(path).reason, Reason::own_search_path) << path;
+  }
+}
+
+TEST_F(EligibilityTest, AProgramThatCouldLearnItsParentIsKnown) {
+  const auto asks = [&](const std::string& bytes) {
+    return check_program(put("copy", bytes).c_str(), temp_.path().c_str()).asks_parent;
+  };
+  using namespace std::string_literals;
+  EXPECT_FALSE(asks(program()));
+  EXPECT_FALSE(asks(program() + "/proc/self/fd/%d\0/proc/cpuinfo\0"s));
+  EXPECT_TRUE(asks(program() + "/proc/self/fd/%d\0/proc/self/stat\0"s));
+  EXPECT_TRUE(asks(program() + "/proc/%d/x\0"s));
+  EXPECT_TRUE(asks(program() + "/proc/"s)) << "whatever comes behind it";
+  EXPECT_TRUE(check_program("/bin/dash", "").asks_parent) << "$PPID";
+}
+
+// ---- Identity ----------------------------------------------------------------------------------
 
 TEST_F(EligibilityTest, IdentityIsThatOfTheFile) {
   const std::string path = put("copy", program());
@@ -292,8 +352,7 @@ TEST_F(EligibilityTest, IdentityChangesWithTheFile) {
   EXPECT_NE(after, before);
 }
 
-// ---- Environment
-// ---------------------------------------------------------------------------------
+// ---- Environment -------------------------------------------------------------------------------
 
 bool loader_variables_in(std::vector<std::string> env) {
   return has_loader_variables(launch::pointers_to(env).data());

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace prewarm::park {
@@ -92,6 +93,9 @@ void prepare_parked(os::SharedSpawn& spawn, const char* path, char* const* env,
 }  // namespace
 
 os::Result<std::unique_ptr<Pool>> Pool::create(PoolOptions options) {
+  // Parked programs are given descriptors 0 to 4, from ours, which must be above them.
+  constexpr int kLowestFloor = 16;
+  options.descriptor_floor = std::max(options.descriptor_floor, kLowestFloor);
   std::unique_ptr<Pool> pool(new Pool(std::move(options)));
   if (::access(pool->options_.agent_path.c_str(), R_OK) != 0) {
     return os::failed("find the agent", pool->options_.agent_path);
@@ -148,6 +152,16 @@ unsigned Pool::warm_count() const {
   return n;
 }
 
+unsigned Pool::reserved_count() const {
+  unsigned n = 0;
+  for (unsigned i = 0; i < program_count_; ++i) {
+    const Program& p = table_->programs[i];
+    const ProgramState s = state_of_program(p);
+    if (s == ProgramState::starting || s == ProgramState::parked) n += 1 + p.want.load();
+  }
+  return n;
+}
+
 unsigned Pool::starting_count() const {
   unsigned n = 0;
   for (unsigned i = 0; i < program_count_; ++i) {
@@ -180,7 +194,8 @@ int Pool::find(const char* path) const {
 std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, unsigned want,
                                            Isolation isolation) {
   if (!is_owner()) return std::unexpected(Reason::not_parked_yet);
-  if (warm_count() >= options_.max_warm) return std::unexpected(Reason::limit_reached);
+  const unsigned reserved = reserved_count();
+  if (reserved >= options_.max_warm) return std::unexpected(Reason::limit_reached);
   const Eligibility eligible = check_program(path, options_.more_directories.c_str());
   if (eligible.reason != Reason::none) return std::unexpected(eligible.reason);
   if (has_loader_variables(env)) return std::unexpected(Reason::library_path);
@@ -214,7 +229,7 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   program.learn_state.store(0);
   program.range_count.store(0);
   program.self_state.store(value(SlotState::parking));
-  program.want.store(std::min(want, kMostIdleClones));
+  program.want.store(std::min({want, kMostIdleClones, options_.max_warm - reserved - 1}));
   program.state.store(static_cast<std::uint32_t>(ProgramState::starting));
   entry.spawn = std::make_unique<os::SharedSpawn>();
   prepare_parked(*entry.spawn, path, env, options_.agent_path, index, may_clone);
@@ -346,7 +361,9 @@ std::expected<Claim, Reason> Pool::claim_slot(unsigned index, SlotKind kind, int
         slot.claimer.store(::getpid());
         return Claim{index, static_cast<int>(k), slot.pid.load(), slot.generation.load()};
       }
-      if (s == SlotState::parking || (s == SlotState::empty && next == nullptr)) next = &slot;
+      // The one that will be idle next; a claimed one may be set free because its claimer is gone.
+      const bool likelier = s == SlotState::parking || (s == SlotState::empty && next == nullptr);
+      if (likelier || (s == SlotState::claimed && next == nullptr)) next = &slot;
     }
     if (state_of_program(program) != ProgramState::parked) return std::unexpected(Reason::died);
     if (next == nullptr || wait_ms == 0 || now_ns(CLOCK_MONOTONIC) >= deadline) {
@@ -354,12 +371,14 @@ std::expected<Claim, Reason> Pool::claim_slot(unsigned index, SlotKind kind, int
     }
     if (!asked) {
       // None was ready in time: keep one more from now on.
-      program.want.store(std::min(program.want.load() + 1, kMostIdleClones));
+      if (reserved_count() < options_.max_warm && program.want.load() < kMostIdleClones) {
+        program.want.fetch_add(1);
+      }
       order_refill(entries_[index]);
       asked = true;
     }
     const SlotState s = state_of(next->state);
-    if (s == SlotState::parking || s == SlotState::empty) wait_while(next->state, value(s), 2);
+    if (s != SlotState::idle && s != SlotState::running) wait_while(next->state, value(s), 2);
   }
 }
 
@@ -424,7 +443,10 @@ bool Pool::release_bytes(const Claim& claim, std::span<char> bytes,
   os::Fd memfd;
   int fds[launch::kMaxDescriptors + 2];
   std::size_t count = descriptors.size();
-  if (count > launch::kMaxDescriptors + 1) return false;
+  if (count > launch::kMaxDescriptors + 1) {
+    forget(claim);
+    return false;
+  }
   std::memcpy(fds, descriptors.data(), count * sizeof(int));
   std::size_t size = bytes.size();
   if (size > launch::kInlineBytes) {
@@ -487,7 +509,9 @@ Ended Pool::note_ended(pid_t pid, int status) {
     for (Slot& slot : program.slots) {
       const SlotState s = state_of(slot.state);
       if (slot.pid.load() != pid || s == SlotState::empty || s == SlotState::exited) continue;
-      return end_slot(slot, s, status);
+      const Ended ended = end_slot(slot, s, status);
+      if (slot.lost.load() != 0) order_refill(entries_[i]);
+      return ended;
     }
   }
   return Ended::not_ours;
@@ -497,6 +521,7 @@ Ended Pool::end_slot(Slot& slot, SlotState was, int status) {
   slot.pid.store(0);
   const bool brokered = slot.kind.load() == value_of(SlotKind::brokered);
   const bool launched = was == SlotState::running;
+  if (was == SlotState::claimed) slot.lost.store(1);
   slot.status.store(status);
   slot.state.store(value(launched && brokered ? SlotState::exited : SlotState::empty),
                    std::memory_order_release);
@@ -545,6 +570,16 @@ bool Pool::wait_brokered(const Claim& claim, int& status) {
   }
 }
 
+// No zygote is left: what was being made ends by itself, what was claimed but not taken never runs.
+void Pool::end_unreleased(Slot& slot) {
+  for (int i = 0; i < 100 && state_of(slot.state) == SlotState::parking; ++i) {
+    if (slot.pid.load() == 0) break;
+    wait_while(slot.state, value(SlotState::parking), 1);
+  }
+  advance(slot.state, SlotState::claimed, SlotState::empty);
+  advance(slot.state, SlotState::parking, SlotState::empty);
+}
+
 void Pool::shut_down() {
   for (unsigned i = 0; i < program_count_; ++i) {
     Entry& entry = entries_[i];
@@ -553,7 +588,11 @@ void Pool::shut_down() {
   }
   const auto reap = [](std::atomic<std::int32_t>& pid) {
     const pid_t p = pid.exchange(0);
-    if (p <= 0) return;
+    siginfo_t info{};
+    // Only if it is a child of ours.
+    if (p <= 0 || ::waitid(P_PID, static_cast<id_t>(p), &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
+      return;
+    }
     ::kill(p, SIGKILL);
     while (::waitpid(p, nullptr, 0) < 0 && errno == EINTR) {
     }
@@ -563,9 +602,9 @@ void Pool::shut_down() {
     if (state_of_program(program) == ProgramState::vacant) continue;
     if (state_of(program.self_state) != SlotState::running) reap(program.pid);
     for (Slot& slot : program.slots) {
-      if (state_of(slot.state) == SlotState::idle) {
-        reap(slot.pid);
-      }
+      end_unreleased(slot);
+      const SlotState s = state_of(slot.state);
+      if (s == SlotState::empty || s == SlotState::idle) reap(slot.pid);
     }
     program.state.store(static_cast<std::uint32_t>(ProgramState::gone));
   }

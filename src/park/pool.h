@@ -123,6 +123,8 @@ class Pool {
   const char* program_path(unsigned program) const { return entries_[program].path.c_str(); }
   // Numbers of parked processes alive now, zygotes and idle clones.
   unsigned warm_count() const;
+  // The same if every zygote had as many idle clones as it is to keep.
+  unsigned reserved_count() const;
   unsigned starting_count() const;  // programs on their way to being parked
   unsigned unused_count() const;    // parked for one launch and not yet claimed
 
@@ -160,6 +162,7 @@ class Pool {
   std::expected<Claim, launch::Reason> claim_self(unsigned program);
   std::expected<Claim, launch::Reason> claim_slot(unsigned program, SlotKind kind, int wait_ms);
   void order_refill(Entry& entry);
+  static void end_unreleased(Slot& slot);
   static Ended end_slot(Slot& slot, SlotState was, int status);
 
   PoolOptions options_;

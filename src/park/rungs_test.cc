@@ -104,8 +104,7 @@ std::string joined(const std::vector<std::string>& strings) {
   return text;
 }
 
-// ---- Arguments and environment
-// -------------------------------------------------------------------
+// ---- Arguments and environment -----------------------------------------------------------------
 
 TEST_P(RungsTest, Arguments) {
   TestRequest r({kPrintf, "%s|", "", "two\nlines", "\xff\xfe", " ", "-n", "$HOME", "end"});
@@ -180,8 +179,7 @@ TEST_P(RungsTest, WhatTheKernelCallsIt) {
   EXPECT_EQ(output_of({"/usr/bin/readlink", "/proc/self/exe"}), "/usr/bin/readlink\n");
 }
 
-// ---- Place
-// ---------------------------------------------------------------------------------------
+// ---- Place -------------------------------------------------------------------------------------
 
 TEST_P(RungsTest, WorkingDirectory) {
   const os::TempDirectory temp;
@@ -231,8 +229,7 @@ TEST_P(RungsTest, NothingEndsItWithItsParent) {
             std::string::npos);
 }
 
-// ---- Descriptors
-// ---------------------------------------------------------------------------------
+// ---- Descriptors -------------------------------------------------------------------------------
 
 // The program's descriptors as ls sees them, without the directory that it reads.
 std::set<int> listed(const std::string& text) {
@@ -352,22 +349,30 @@ TEST_P(RungsTest, ClosedStandardDescriptors) {
   EXPECT_EQ(os::read_file(temp / "err"), "/usr/bin/cat: standard output: Bad file descriptor\n");
 }
 
-// The highest number that there may be, as after `exec 1023>file` in a shell.
+// The highest number that there may be, as after `exec 1023>file` in a shell; also among so many
+// that some have to make room for each other.
 TEST_P(RungsTest, TheHighestDescriptor) {
   rlimit limit{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
   const int highest = static_cast<int>(limit.rlim_cur) - 1;
   const os::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  os::Pipe output = os::make_pipe();
-  TestRequest r({"/bin/ls", "/proc/self/fd"});
-  r.descriptors = {{null.get(), 0}, {output.write.get(), 1}, {null.get(), highest}};
-  EXPECT_EQ(exit_of(serve(r)), "exit 0");
-  output.write.reset();
-  EXPECT_EQ(listed(os::read_all(output.read.get())), (std::set<int>{0, 1, 2, highest}));
+  for (const int others : {3, 70}) {
+    os::Pipe output = os::make_pipe();
+    TestRequest r({"/bin/ls", "/proc/self/fd"});
+    std::set<int> wanted;
+    for (int fd = 0; fd < others; ++fd) {
+      r.descriptors.push_back({fd == 1 ? output.write.get() : null.get(), fd});
+      wanted.insert(fd);
+    }
+    r.descriptors.push_back({null.get(), highest});
+    wanted.insert(highest);
+    EXPECT_EQ(exit_of(serve(r)), "exit 0") << "with " << others << " others";
+    output.write.reset();
+    EXPECT_EQ(listed(os::read_all(output.read.get())), with_lowest_free(wanted));
+  }
 }
 
-// ---- Signals
-// -------------------------------------------------------------------------------------
+// ---- Signals -----------------------------------------------------------------------------------
 
 TEST_P(RungsTest, SignalMaskAndDispositions) {
   TestRequest r({kCat, "/proc/self/status"});
@@ -401,8 +406,7 @@ TEST_P(RungsTest, ASignalAfterTheReleaseCounts) {
   EXPECT_EQ(exit_of(serve(r)), "signal 10");
 }
 
-// ---- Operations
-// ----------------------------------------------------------------------------------
+// ---- Operations --------------------------------------------------------------------------------
 
 TEST_P(RungsTest, OperationsHappenInOrder) {
   const os::TempDirectory temp;
@@ -471,8 +475,7 @@ TEST_P(RungsTest, ACopyOfNothingLaunchesNothing) {
   EXPECT_NE(exit_of(o), "exit 0");
 }
 
-// ---- Ends
-// ----------------------------------------------------------------------------------------
+// ---- Ends --------------------------------------------------------------------------------------
 
 TEST_P(RungsTest, WaitStatus) {
   for (const auto& [script, ending] :

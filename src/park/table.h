@@ -41,6 +41,7 @@ struct alignas(64) Slot {
   std::atomic<std::int32_t> pid;          // valid from idle on
   std::atomic<std::int32_t> status;       // wait status, valid when exited
   std::atomic<std::int32_t> claimer;      // pid of who claimed it
+  std::atomic<std::uint32_t> lost;        // its clone died with a request unread: drain the socket
 };
 
 // A program's life: vacant -> starting -> parked -> gone, or -> refused.

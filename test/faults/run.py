@@ -30,6 +30,7 @@ def arguments():
         action="store_false",
         help="don't require that anything was launched warm (for a stand-in)",
     )
+    parser.add_argument("--patience", type=float, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--self-test", action="store_true", help="prove that faults are noticed")
     return parser.parse_args()
 

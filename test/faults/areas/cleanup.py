@@ -11,7 +11,7 @@ import socket
 
 from faults_harness import processes, programs
 from faults_harness.cases import case, need, require
-from faults_harness.runs import REFERENCE, SUBJECT
+from faults_harness.runs import REFERENCE, SUBJECT, give
 from faults_harness.waiting import wait_until
 
 from .limits import some_user
@@ -72,12 +72,12 @@ def members(run):
     ]
 
 
-def require_clean(run):
-    left = wait_until(lambda: not members(run), GONE_WITHIN_S) or members(run)
-    require(left is True, f"{GONE_WITHIN_S} s after the end there are still " +
-            ", ".join(map(str, left if left is not True else [])))
-    kept = [p for p in (run.place / "tmp").rglob("*")]
-    require(not kept, f"left in TMPDIR: {kept}")
+def require_clean(run, what=""):
+    wait_until(lambda: not members(run), GONE_WITHIN_S)
+    left = ", ".join(map(str, members(run)))
+    require(not left, f"{what}{GONE_WITHIN_S} s after the end there is still {left}")
+    kept = list((run.place / "tmp").rglob("*"))
+    require(not kept, f"{what}left in TMPDIR: {kept}")
 
 
 def compare_end(world, script, **conditions):
@@ -267,7 +267,7 @@ def pipes_of_the_caller_are_not_held(world):
             SUBJECT,
             script,
             meets=True,
-            prepare=lambda w=writer: os.dup2(w, 5),
+            prepare=lambda w=writer: give(w, 5),
         ) as run:
             os.close(writer)
             run.meet("close", lambda r: r.expect_parked() if place == "between" else None)
@@ -315,8 +315,9 @@ for i in 1 2 3; do seq $i; done > >(cat >substituted; echo done >>substituted)
 until [[ -s substituted && $(tail -n 1 substituted) == done ]]; do :; done
 coproc cat
 for i in 1 2 3; do seq $i >&"${COPROC[1]}"; done
-exec {COPROC[1]}>&-
-cat <&"${COPROC[0]}"
+exec 5<&"${COPROC[0]}" {COPROC[1]}>&-
+cat <&5
+exec 5<&-
 wait; echo "all $?"
 """
     compare_end(world, script)

@@ -331,6 +331,12 @@ def require_same_with(world, command, what):
         )
 
 
+def agent_beside(command):
+    path = pathlib.Path(command).parent / "libprewarm-agent.so"
+    need(path.exists(), "there is no agent beside the command")
+    return path
+
+
 def replace_with(command, name, content):
     path = pathlib.Path(command).parent / name
     path.unlink(missing_ok=True)
@@ -360,7 +366,7 @@ def agent_is_garbage(world):
     ):
         command = world.staged_products()
         if content is None:
-            whole = (pathlib.Path(command).parent / "libprewarm-agent.so").read_bytes()
+            whole = agent_beside(command).read_bytes()
             content = whole[: len(whole) // 2]
         replace_with(command, "libprewarm-agent.so", content)
         require_same_with(world, command, what)
@@ -412,7 +418,7 @@ def agent_of_another_version(world):
 def agent_unreadable(world):
     user = some_user()
     command = world.staged_products()
-    (pathlib.Path(command).parent / "libprewarm-agent.so").chmod(0)
+    agent_beside(command).chmod(0)
     world.same(WORK, "an agent that may not be read", command=command, user=user)
 
 

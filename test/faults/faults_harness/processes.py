@@ -54,9 +54,13 @@ def cmdline(pid):
     return [word for word in _read(pid, "cmdline").split("\0") if word]
 
 
-def system_call(pid):
-    """Number of the call that a sleeping or stopped process is in, as text ("" if unknown)."""
-    return (_read(pid, "syscall").split() or [""])[0]
+def system_call(pid, arguments=0):
+    """Number of the call that a sleeping or stopped process is in, as text ("" if unknown).
+
+    With `arguments`: a list of it and so many arguments, in hexadecimal.
+    """
+    words = _read(pid, "syscall").split() or [""]
+    return words[: 1 + arguments] if arguments else words[0]
 
 
 def descriptors(pid):

@@ -4,6 +4,7 @@
 import contextlib
 import dataclasses
 import difflib
+import fcntl
 import itertools
 import json
 import os
@@ -12,10 +13,12 @@ import re
 import shutil
 import signal
 import subprocess
+import termios
 import time
 
 from . import processes
 from .cases import Failed, require
+from .terminals import Terminal
 from .waiting import ended, wait_until
 
 REFERENCE = "bash"
@@ -47,6 +50,8 @@ class Conditions:
     stats: bool = False
     options: tuple = ()  # of `prewarm run`
     meets: bool = False
+    terminal: bool = False  # standard descriptors are a terminal, the script's controlling one
+    interactive: bool = False  # an interactive bash instead, to which $RUN is the command
     command: str = ""  # the prewarm under test; "" for the World's
     populate: object = None  # called with the working directory before the run
 
@@ -70,6 +75,12 @@ class Outcome:
 
     def warm(self):
         return sum(c["direct"] + c["brokered"] for c in self.stats.get("commands", []))
+
+
+def give(descriptor, number):
+    """In a new process: `descriptor` becomes `number` over the exec."""
+    os.dup2(descriptor, number)
+    os.set_inheritable(number, True)  # which dup2 leaves alone if they are the same
 
 
 def status_text(status):
@@ -138,9 +149,19 @@ class Run:
             "XDG_CACHE_HOME": f"{place}/cache",
             "TMPDIR": f"{place}/tmp",
             "LC_ALL": "C.UTF-8",
+            "TERM": "dumb",
+            **(self._interactive_environment() if self.conditions.interactive else {}),
             **self.conditions.environment,
         }
         return {name: value for name, value in environment.items() if value is not None}
+
+    def _arguments(self):
+        if self.conditions.interactive:
+            return ["bash", "--norc", "--noprofile", "-i"]
+        return [*self.conditions.wrapper, *self._command(), "script", *self.conditions.arguments]
+
+    def _interactive_environment(self):
+        return {"RUN": " ".join(self._command()), "PS1": "> ", "INPUTRC": "/dev/null", "HISTFILE": ""}
 
     def _start(self):
         said, says = os.pipe()
@@ -148,15 +169,20 @@ class Run:
         self.said = open(said, "rb", buffering=0)  # noqa: SIM115
         self.tell = open(tell, "wb", buffering=0)  # noqa: SIM115
         os.set_blocking(said, False)
-        argv = [*self.conditions.wrapper, *self._command(), "script", *self.conditions.arguments]
+        self.terminal = Terminal() if self._has_terminal() else None
         with open(self.place / "stdout", "wb") as out, open(self.place / "stderr", "wb") as err:
+            if self.terminal:
+                standard = [self.terminal.slave] * 3
+            else:
+                own = self.conditions.stdout
+                standard = [self.conditions.stdin, out if own is None else own, err]
             self.process = subprocess.Popen(
-                argv,
+                self._arguments(),
                 cwd=self.work,
                 env=self._environment(),
-                stdin=self.conditions.stdin,
-                stdout=out if self.conditions.stdout is None else self.conditions.stdout,
-                stderr=err,
+                stdin=standard[0],
+                stdout=standard[1],
+                stderr=standard[2],
                 start_new_session=True,
                 close_fds=False,  # all ours are closed by exec, but for those that prepare places
                 preexec_fn=lambda: self._prepare(says, hears),
@@ -165,14 +191,21 @@ class Run:
         os.close(hears)
         self.pid = self.process.pid
 
+    def _has_terminal(self):
+        return self.conditions.terminal or self.conditions.interactive
+
     def _prepare(self, says, hears):
+        if self.terminal:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         for number in range(1, signal.NSIG):
             with contextlib.suppress(OSError, ValueError):
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         if self.conditions.meets:
-            os.dup2(says, SAYS)
-            os.dup2(hears, HEARS)
+            # Either may stand where the other belongs.
+            says = fcntl.fcntl(says, fcntl.F_DUPFD_CLOEXEC, HEARS + 1)
+            give(hears, HEARS)
+            give(says, SAYS)
         if self.conditions.user:
             os.setgroups([])
             os.setgid(self.conditions.user)
@@ -199,12 +232,13 @@ class Run:
         )
 
     def go(self):
-        self.tell.write(b"\n")
+        with contextlib.suppress(BrokenPipeError):  # it was ended meanwhile
+            self.tell.write(b"\n")
 
     def parked(self):
         return processes.parked_below(self.pid)
 
-    def settle(self, seconds=3.0):
+    def settle(self, seconds=1.0):
         """Waits until everything that is being parked waits for its request (or is given up).
 
         There may be nothing at all to wait for, so the end of the time is no failure.
@@ -227,7 +261,7 @@ class Run:
             return self.settle(0.2)
         found = wait_until(lambda: len(self.parked()) >= least, seconds)
         require(found, f"no {least} parked processes within {seconds} s\n{self.describe()}")
-        return self.settle()
+        return self.settle(1.0)
 
     def meet(self, word, action=None):
         """At `word`: `action(self)`, and on."""
@@ -263,12 +297,13 @@ class Run:
 
     def finish(self, seconds=30.0):
         """Waits for the end; the Outcome."""
+        seconds *= self.world.patience
         if not ended(self.pid, seconds):
             raise Failed(f"{self.which}: did not end within {seconds} s\n{self.describe()}")
         status = self.process.wait()
         return Outcome(
             status,
-            self._output("stdout"),
+            self.normalise(self.terminal.text()) if self.terminal else self._output("stdout"),
             self._output("stderr"),
             self._files(),
             time.monotonic() - self.started,
@@ -276,10 +311,12 @@ class Run:
         )
 
     def _output(self, name):
-        text = (self.place / name).read_bytes().decode("utf-8", "surrogateescape")
+        return self.normalise((self.place / name).read_bytes().decode("utf-8", "surrogateescape"))
+
+    def normalise(self, text):
         # bash names the process that a signal has ended.
         text = re.sub(r"(line \d+:) +\d+ ", r"\1 PID ", text)
-        text = re.sub(r"(?m)^ {4,}\d+ (?=\w)", "    PID ", text)
+        text = re.sub(r"(?m)^ {4,}\d+ ( *[|\w])", r"    PID \1", text)
         return text.replace(str(self.place), "PLACE")
 
     def _files(self):
@@ -304,16 +341,19 @@ class Run:
         self.tell.close()
         processes.kill_below(os.getpid())
         self.process.wait()
+        if self.terminal:
+            self.terminal.close()
 
 
 class World:
     """What a case gets: the command under test and a directory of its own."""
 
-    def __init__(self, prewarm, directory, launches, warm_check):
-        self.prewarm = prewarm
+    def __init__(self, options, directory):
+        self.prewarm = options.prewarm
         self.directory = pathlib.Path(directory)
-        self.launches = launches
-        self.warm_check = warm_check
+        self.launches = options.launches
+        self.warm_check = options.warm_check
+        self.patience = options.patience  # factor for the time that scripts are given
         self._count = 0
 
     def fresh_directory(self, name):
@@ -363,7 +403,8 @@ class World:
         """Path of a prewarm in a directory of its own, with a copy of each product beside it."""
         stage = self.fresh_directory("products")
         source = pathlib.Path(self.prewarm).resolve().parent
-        for name in {"prewarm", "prewarm.so", "libprewarm-agent.so"} - set(leave_out):
+        shutil.copy2(self.prewarm, stage / "prewarm")
+        for name in {"prewarm.so", "libprewarm-agent.so"} - set(leave_out):
             if (source / name).exists():
                 shutil.copy2(source / name, stage / name)
         return str(stage / "prewarm")

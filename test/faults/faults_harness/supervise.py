@@ -61,7 +61,7 @@ def _answer(descriptor, seconds):
 def _in_child(case, options, directory, descriptor):
     processes.be_parent_bound()
     processes.adopt_orphans()
-    world = World(options.prewarm, directory, options.launches, options.warm_check)
+    world = World(options, directory)
     try:
         note = case.function(world)
         answer = ("passed", note or "")

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes the seeds of all fuzzers: fuzz/make_seeds.py [DIRECTORY] (default: corpus beside this file).
+
+The layouts are those of src/launch/wire.h, settings.h, profile.h and <elf.h>; when one changes, change
+it here and run this again. Files of other names in the corpus (inputs that once failed) are left alone.
+"""
+
+import struct
+import sys
+from pathlib import Path
+
+
+# ---- Requests: src/launch/wire.h -----------------------------------------------------------------
+
+MAGIC = 0x51525750
+HEADER = struct.Struct("<12I2QiI")
+OPERATION = struct.Struct("<HHiiiIII")
+OPEN, DUP, CLOSE = range(3)
+
+
+def strings(values):
+    return b"".join(v + b"\0" for v in values)
+
+
+def operation(kind, fd, other=-1, flags=0, mode=0, text=0, prefix=0):
+    return OPERATION.pack(kind, 0, fd, other, flags, mode, text, prefix)
+
+
+def request(argv=(), env=(), targets=(), operations=(), text=b"", umask=0o22, mask=0, ignored=0, group=None):
+    body = struct.pack(f"<{len(targets)}i", *targets) + b"".join(operations) + text
+    body += strings(argv) + strings(env)
+    flags = 0 if group is None else 2
+    return (
+        HEADER.pack(
+            MAGIC, HEADER.size + len(body), 1, flags, len(targets), len(operations), len(text),
+            len(argv), len(strings(argv)), len(env), len(strings(env)), umask, mask, ignored, group or 0, 0,
+        )
+        + body
+    )
+
+
+def requests():
+    text = b"/tmp/out\0script: line 3: \0in\0\0"
+    everything = request(
+        argv=[b"/bin/sh", b"-c", b"echo \xff\n", b""],
+        env=[b"PATH=/bin", b"", b"=odd", b"NOEQUALS"],
+        targets=[0, 1, 2, 9, 255],
+        operations=[
+            operation(OPEN, 1, flags=0o1101, mode=0o666, text=0, prefix=9),
+            operation(DUP, 2, other=1),
+            operation(OPEN, 0, text=26, prefix=29),
+            operation(CLOSE, 9),
+        ],
+        text=text,
+        umask=0o77,
+        mask=0x4000,
+        ignored=0x1001,
+        group=1234,
+    )
+    yield "plain", request([b"true"], [b"HOME=/"], [0, 1, 2])
+    yield "nothing", request()
+    yield "everything", everything
+    yield "everything-cut", everything[:-1]
+    yield "everything-in-memfd", everything[:12] + struct.pack("<I", 3) + everything[16:]
+    yield "many-targets", request([b"x"], targets=range(200))
+    yield "many-strings", request([b""] * 300, [b"A=1"] * 100)
+    yield "shared-text", request(
+        [b"x"], operations=[operation(OPEN, 0, text=2, prefix=2)] * 3, text=b"abcd\0"
+    )
+    yield "not-ascending", request([b"x"], targets=[1, 0])
+    yield "text-outside", request([b"x"], operations=[operation(OPEN, 0, text=5)], text=b"abcd\0")
+    yield "unknown-operation", request([b"x"], operations=[operation(7, 0)])
+    yield "header-only", HEADER.pack(MAGIC, HEADER.size, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    yield "another-magic", b"\0" * HEADER.size
+
+
+# ---- Settings: src/launch/settings.cc ------------------------------------------------------------
+
+
+def settings():
+    yield "empty", b""
+    yield "all", (
+        b"stats=1\nstats_json=/tmp/s.json\nlearn=0\nmax_warm=12\nisolation=exec\n"
+        b"script=/home/me/run me=1.sh\nagent=/usr/lib/prewarm/agent.so\n"
+    )
+    yield "numbers", b"max_warm=4294967296\nmax_warm=-1\nmax_warm=\nmax_warm=0x10\nmax_warm= 7\n"
+    yield "odd-lines", b"\n\n=\n==\nstats\nstats=\nunknown=1\nscript=\xff\xfe\r\nlast=1"
+    yield "repeated", b"stats=1\nstats=0\nscript=a\nscript=b\nisolation=exec\nisolation=clone\n"
+
+
+# ---- Programs: <elf.h>, as far as src/park/eligibility.cc looks ----------------------------------
+
+PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
+DT_STRTAB, DT_STRSZ, DT_RUNPATH = 5, 10, 29
+CODE = b"\x31\xed\x49\x89\xd1\x5e\x48\x89\xe2\x48\x83\xe4\xf0\x50\x54\x45\x31\xc0\xf4"
+GLIBC = b"/lib64/ld-linux-x86-64.so.2\0"
+MUSL = b"/lib/ld-musl-x86_64.so.1\0"
+
+
+def program(interpreter=GLIBC, code=CODE, names=b"\0exit\0getppid\0", tags=(), elf_class=2, machine=62):
+    headers = 2 + bool(interpreter)
+    at = 64 + 56 * headers
+    where = {}
+    body = b""
+    for name, part in (("code", code), ("interpreter", interpreter or b""), ("names", names)):
+        where[name] = at + len(body)
+        body += part
+    body += b"\0" * (-(at + len(body)) % 8)
+    where["dynamic"] = at + len(body)
+    dynamic = [(DT_STRTAB, where["names"]), (DT_STRSZ, len(names)), *tags, (0, 0)]
+    body += b"".join(struct.pack("<qQ", *d) for d in dynamic)
+
+    def segment(kind, flags, offset, size):
+        return struct.pack("<IIQQQQQQ", kind, flags, offset, offset, offset, size, size, 8)
+
+    table = segment(PT_LOAD, 5, 0, at + len(body)) + segment(PT_DYNAMIC, 4, where["dynamic"], 16 * len(dynamic))
+    if interpreter:
+        table += segment(PT_INTERP, 4, where["interpreter"], len(interpreter))
+    ident = b"\x7fELF" + bytes([elf_class, 1, 1]) + b"\0" * 9
+    header = ident + struct.pack(
+        "<HHIQQQIHHHHHH", 3, machine, 1, where["code"], 64, 0, 0, 64, 56, headers, 0, 0, 0
+    )
+    return header + table + body
+
+
+def programs():
+    good = program()
+    yield "glibc", good
+    yield "endbr", program(code=b"\xf3\x0f\x1e\xfa" + CODE)
+    yield "no-getppid", program(names=b"\0exit\0")
+    yield "runpath", program(names=b"\0$ORIGIN/../lib:/opt/lib\0exit\0", tags=[(DT_RUNPATH, 1)])
+    yield "relative-runpath", program(names=b"\0lib:$LIB\0", tags=[(DT_RUNPATH, 1)])
+    yield "runpath-outside", program(tags=[(DT_RUNPATH, 1 << 40)])
+    yield "names-proc", program() + b"/proc/self/fd\0/proc/self/stat\0"
+    yield "names-outside", program(tags=[(DT_STRSZ, 1 << 40)])
+    yield "musl", program(interpreter=MUSL)
+    yield "static", program(interpreter=None)
+    yield "other-entry", program(code=b"\x90" * 20)
+    yield "32-bit", program(elf_class=1, machine=3)
+    yield "aarch64", program(machine=183)
+    yield "cut-headers", good[:150]
+    yield "cut-code", good[:240]
+    yield "header-only", good[:64]
+    yield "far-headers", good[:32] + struct.pack("<Q", (1 << 64) - 56) + good[40:]
+    yield "many-headers", good[:56] + b"\xff\xff" + good[58:]
+    yield "script", b"#!/bin/sh\nexit 0\n"
+    yield "empty", b""
+
+
+# ---- Profiles: src/launch/profile.h --------------------------------------------------------------
+
+
+def profiles():
+    head = b"prewarm-profile 1\n"
+    yield "empty", b""
+    yield "head", head
+    yield "some", head + b"12 3 /usr/bin/cut\n1 0 /bin/a name\n4294967295 4294967295 /\n"
+    yield "leading-zeros", head + b"007 00 /usr/bin/sed\n"
+    yield "too-large-number", head + b"4294967296 0 /usr/bin/sed\n"
+    yield "negative", head + b"-1 0 /usr/bin/sed\n"
+    yield "relative", head + b"1 0 sed\n"
+    yield "no-newline", head + b"1 0 /usr/bin/sed"
+    yield "nul", head + b"1 0 /usr/bin/s\0d\n"
+    yield "blanks", head + b"1  0 /usr/bin/sed\n\n"
+    yield "other-version", b"prewarm-profile 2\n1 0 /usr/bin/sed\n"
+    yield "most-entries", head + b"".join(b"%d 0 /usr/bin/p%d\n" % (i, i) for i in range(64))
+    yield "too-many-entries", head + b"".join(b"1 0 /%d\n" % i for i in range(65))
+
+
+def main():
+    corpus = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent / "corpus"
+    kinds = {"fuzz_request": requests, "fuzz_settings": settings, "fuzz_elf": programs, "fuzz_profile": profiles}
+    for name, seeds in kinds.items():
+        directory = corpus / name
+        directory.mkdir(parents=True, exist_ok=True)
+        for seed, data in seeds():
+            (directory / seed).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
