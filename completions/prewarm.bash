@@ -50,17 +50,15 @@ _prewarm() {
     return
   fi
 
-  # Where the subcommand's own options end: at the first operand, or at -c COMMANDS.
-  local -i i operands=0
+  # The subcommand's own options end at the first operand, which after -c is the commands.
+  local -i i operands=0 commands=0
   for ((i = 2; i < COMP_CWORD; ++i)); do
     case ${COMP_WORDS[i]} in
       --stats-json | --max-warm | --isolation)
         if [[ ${COMP_WORDS[i + 1]-} == = ]]; then ((++i)); fi
         ((++i))
         ;;
-      -c)
-        ((++i, operands += i < COMP_CWORD))
-        ;;
+      -c) commands=1 ;;
       -*) ;;
       *) ((++operands)) ;;
     esac
@@ -75,20 +73,20 @@ _prewarm() {
       case $previous in
         --isolation) _prewarm_words clone exec ;;
         --stats-json) _prewarm_files ;;
-        --max-warm | -c) ;;
+        --max-warm) ;;
         *)
           if [[ $cur == -* ]]; then
             _prewarm_words -c --stats --stats-json --no-learn --max-warm --isolation --bash --help
-          else
+          elif ((commands == 0)); then
             _prewarm_files
           fi
           ;;
       esac
       ;;
     plan)
-      if [[ $cur == -* ]] && ((operands == 0)); then
+      if [[ $cur == -* ]]; then
         _prewarm_words --json --help
-      else
+      elif ((operands == 0)); then
         _prewarm_files
       fi
       ;;

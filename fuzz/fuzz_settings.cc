@@ -36,10 +36,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   PREWARM_MUST(written.empty() || written.back() == '\n');
 
   // The whole input, on one line, as each value that is a text.
-  std::string line = text.c_str();
+  std::string line(text, 0, text.find('\0'));
   std::replace(line.begin(), line.end(), '\n', ' ');
   Settings named;
   named.script = named.agent_path = named.stats_json = line;
   must_be_equal(Settings::from_text(named.to_text().c_str()), named);
+
+  // On several lines it adds no settings of its own.
+  Settings plain;
+  plain.script = text.c_str();
+  Settings back = Settings::from_text(plain.to_text().c_str());
+  PREWARM_MUST(back.script == plain.script || back.script.empty());
+  back.script = plain.script;
+  must_be_equal(back, plain);
   return 0;
 }

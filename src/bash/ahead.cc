@@ -15,8 +15,6 @@
 
 namespace prewarm::bash {
 
-using launch::Reason;
-
 namespace {
 
 // Parked for one launch each and not used yet, at most: a script that takes another way than

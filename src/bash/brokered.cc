@@ -29,7 +29,8 @@ pid_t brokered_pid;
 // A signal that somebody sent to this pid is meant for the program. Those that the terminal or the
 // kernel sends go to the whole group, and reach it by themselves.
 void pass_on(int sig, siginfo_t* info, void*) {
-  if (info->si_code == SI_USER || info->si_code == SI_QUEUE) ::kill(brokered_pid, sig);
+  const bool sent = info->si_code == SI_USER || info->si_code == SI_QUEUE;
+  if (sent && brokered_pid > 0) ::kill(brokered_pid, sig);
 }
 
 void pass_signals_on(pid_t pid) {

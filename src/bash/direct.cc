@@ -202,7 +202,8 @@ Reason Front::claim(const Order& order, Claimed& claimed) {
   // One that died before it could be used would most likely die again.
   const bool hopeless = result.error() == Reason::died && !pool_->was_opened(index);
   if (hopeless) refusals_.emplace_back(path, Reason::agent_failed);
-  if (result.error() >= Reason::not_found && result.error() != Reason::died) {
+  if (result.error() >= Reason::not_found && result.error() != Reason::died &&
+      result.error() != Reason::file_changed) {
     refusals_.emplace_back(path, result.error());
   }
   return result.error();
@@ -269,23 +270,18 @@ pid_t Front::send(const Order& order, const Claimed& claimed, Reason& reason) {
 
 // One of several that are launched together: there is no going back, so if the parked process can't
 // be reached the element is started by a plain fork and exec. Its pid, or 0.
-pid_t Front::send_element(const Order& order, const Claimed& claimed, std::size_t element,
-                          bool last) {
-  Pending* pending = fill_pending(order, claimed);
-  if (pending == nullptr) return 0;
-  const bool released = claimed.pool->release_bytes(claimed.claim, pending->wire, pending->fds);
-  if (!released) {
-    if (!spawn_cold(*pending)) return 0;
-    pending->shell_pid = pending->pid;
+pid_t Front::send_element(const Order& order, Pending& pending) {
+  const bool released = pending.pool->release_bytes(pending.claim, pending.wire, pending.fds);
+  const Rung warm = pending.brokered ? Rung::brokered : Rung::direct;
+  if (released) {
+    pending.pool->refill(pending.claim.program);
+  } else {
+    if (!spawn_cold(pending)) return 0;
+    pending.shell_pid = pending.pid;
   }
-  own_descriptors(*pending, order);
-  pending->hidden = !last;
-  pending->element = static_cast<unsigned>(element);
-  pending->active = true;
-  const Rung warm = claimed.brokered ? Rung::brokered : Rung::direct;
+  own_descriptors(pending, order);
   count(order.path.c_str(), released ? warm : Rung::cold, Reason::none);
-  claimed.pool->refill(claimed.claim.program);
-  return pending->shell_pid;
+  return pending.shell_pid;
 }
 
 }  // namespace prewarm::bash

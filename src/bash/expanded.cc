@@ -208,11 +208,12 @@ pid_t Front::finish_echo(const Order& order, int fd) {
 // pipe at the end; bash reads from it and waits for the last.
 pid_t Front::launch_substitution() {
   substitution.armed = false;
+  // Only command_substitute forks like this: then the text is of the call that is under way.
+  if (make_child_flags != FORK_NOTERM) return 0;
   const std::string text = substitution.text;
-  if (make_child_flags != FORK_NOTERM || substitution.backquoted || expand_aliases != 0 ||
-      running_trap != 0 || echo_input_at_read != 0 || temporary_env != nullptr ||
-      array_needs_making != 0 || function_trace_mode != 0 || error_trace_mode != 0 ||
-      last_pipe[1] < 3) {
+  if (substitution.backquoted || expand_aliases != 0 || running_trap != 0 ||
+      echo_input_at_read != 0 || temporary_env != nullptr || array_needs_making != 0 ||
+      function_trace_mode != 0 || error_trace_mode != 0 || last_pipe[1] < 3) {
     return 0;
   }
   auto known = parsed_.find(text);
@@ -307,17 +308,37 @@ Reason Front::launch_pipeline(std::vector<Order>& orders, int out, bool other_pa
     }
     return reason;
   }
+  // Every request is written before the first is sent: after that there is no way back.
+  std::vector<Pending*> pendings(orders.size());
+  for (std::size_t i = 0; reason == Reason::none && i < orders.size(); ++i) {
+    if (orders[i].is_echo) continue;
+    pendings[i] = fill_pending(orders[i], claims[i]);
+    if (pendings[i] == nullptr) {
+      reason = Reason::request_too_large;
+      break;
+    }
+    pendings[i]->active = true;
+    pendings[i]->hidden = i + 1 != orders.size();
+    pendings[i]->element = static_cast<unsigned>(i);
+  }
+  if (reason != Reason::none) {
+    for (Pending* p : pendings) {
+      if (p != nullptr) p->active = false;
+    }
+    for (const Claimed& c : claims) {
+      if (c.pool != nullptr) c.pool->give_back(c.claim);
+    }
+    return reason;
+  }
   hidden_statuses_.assign(orders.size() - 1, 0);
   for (std::size_t i = 0; i < orders.size(); ++i) {
-    const bool last = i + 1 == orders.size();
     if (orders[i].is_echo) {
       // The first element; its pipe is the first that was made, and empty.
       const ssize_t n = ::write(pipes[1].get(), orders[i].echo.data(), orders[i].echo.size());
       hidden_statuses_[i] =
           n == static_cast<ssize_t>(orders[i].echo.size()) ? 0 : EXECUTION_FAILURE;
     } else {
-      const pid_t made = send_element(orders[i], claims[i], i, last);
-      if (last) pid = made;
+      pid = send_element(orders[i], *pendings[i]);
     }
   }
   return pid > 0 ? Reason::none : Reason::system_refused;

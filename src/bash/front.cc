@@ -114,6 +114,9 @@ void Front::drop_pool() {
     }
     p.pool = nullptr;
   }
+  pool_->shut_down();
+  // A subshell may still wait to be told how a launch of its ends.
+  if (pool_->has_running()) retired_.push_back(std::move(pool_));
   pool_.reset();
 }
 
@@ -184,6 +187,19 @@ int Front::cwd_fd() {
   return cwd_.get();
 }
 
+// The script takes `fd` for its own: where ours are, or may be, it would meet them.
+void Front::keep_off(int fd) {
+  if (floor_ == 0 || fd < floor_) return;
+  drop_pool();
+  parking_refused_ = true;
+  retired_.clear();
+  if (upstream_ != nullptr) upstream_->abandon();
+  upstream_.reset();
+  cwd_.reset();
+  inherited_ = {};
+  upstream_inherited_ = {};
+}
+
 bool Front::fork_failed(int error) {
   if ((error != EAGAIN && error != ENOMEM) || pool_ == nullptr) return false;
   parking_refused_ = true;
@@ -210,6 +226,8 @@ void Front::after_fork_in_child(bool async) {
     upstream_ = std::move(pool_);
     upstream_inherited_ = std::move(inherited_);
   }
+  for (auto& pool : retired_) pool->abandon();
+  retired_.clear();
   parking_refused_ = false;
 }
 

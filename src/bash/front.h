@@ -137,6 +137,8 @@ class Front {
   void finish_hidden();
   void at_exit();
   void settle();
+  void keep_off(int fd);
+  park::Ended note_ended(pid_t pid, int status);
   void changed_directory() { cwd_.reset(); }
   // A file that may be about the opening process itself: what a subshell has opened for the program
   // that it becomes would be about the wrong one.
@@ -181,7 +183,7 @@ class Front {
   Reason claim(const Order& order, Claimed& claimed);
   Reason claim_brokered(const Order& order, Claimed& claimed);
   pid_t send(const Order& order, const Claimed& claimed, Reason& reason);
-  pid_t send_element(const Order& order, const Claimed& claimed, std::size_t element, bool last);
+  pid_t send_element(const Order& order, Pending& pending);
   Pending* fill_pending(const Order& order, const Claimed& claimed);
   void fill_request(const Order& order, launch::LaunchRequest& request);
   void own_descriptors(Pending& pending, const Order& order);
@@ -233,9 +235,10 @@ class Front {
   } timed_;
   int cwd_fd();
   os::Fd cwd_;
-  std::unique_ptr<park::Pool> pool_;      // ours
-  std::unique_ptr<park::Pool> upstream_;  // of the shell that forked us
-  Inherited inherited_;                   // what held when pool_ was made
+  std::unique_ptr<park::Pool> pool_;                  // ours
+  std::unique_ptr<park::Pool> upstream_;              // of the shell that forked us
+  std::vector<std::unique_ptr<park::Pool>> retired_;  // shut down, with launches still running
+  Inherited inherited_;                               // what held when pool_ was made
   Inherited upstream_inherited_;
   bool parking_refused_ = false;
   bool outdated_ = false;  // our parked processes inherited what no longer holds

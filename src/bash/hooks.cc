@@ -53,6 +53,7 @@ int hook_chdir(const char* path) {
 }
 
 int hook_dup2(int from, int to) {
+  front().keep_off(to);
   front().descriptors.note_number(to);
   return originals().dup2(from, to);
 }

@@ -18,6 +18,8 @@ namespace {
 bool hooks_installed;
 
 bool prepare(const launch::Settings& settings) {
+  // The hooks rely on how this version works inside.
+  if (std::strcmp(dist_version, "5.2") != 0) return false;
   if (!hooks_installed) hooks_installed = install_hooks();
   if (hooks_installed && !front().prepared()) {
     front().start(settings);

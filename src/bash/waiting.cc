@@ -90,7 +90,8 @@ void Front::settle() {
 
 pid_t Front::wait(pid_t pid, int* status, int options) {
   const bool looking = look_.pid() != 0 && !look_ended_;
-  if (pool_ == nullptr && finished_.empty() && !looking && running_brokered() == nullptr) {
+  if (pool_ == nullptr && retired_.empty() && finished_.empty() && !looking &&
+      running_brokered() == nullptr) {
     const pid_t r = originals().waitpid(pid, status, options);
     if (r > 0 && living_ > 0 && (status == nullptr || has_ended(*status))) --living_;
     return r;
@@ -180,6 +181,14 @@ pid_t Front::end_pending(Pending& pending, int status) {
   return pending.hidden ? 0 : pending.shell_pid;
 }
 
+park::Ended Front::note_ended(pid_t pid, int status) {
+  auto ended = pool_ == nullptr ? park::Ended::not_ours : pool_->note_ended(pid, status);
+  for (const auto& pool : retired_) {
+    if (ended == park::Ended::not_ours) ended = pool->note_ended(pid, status);
+  }
+  return ended;
+}
+
 // A child has changed its state. The pid that bash knows it by, or 0 if it isn't bash's business.
 pid_t Front::note(pid_t pid, int status) {
   Pending* pending = pending_of(pid);
@@ -189,8 +198,7 @@ pid_t Front::note(pid_t pid, int status) {
     look_ended_ = true;
     return 0;
   }
-  const park::Ended ended =
-      pool_ == nullptr ? park::Ended::not_ours : pool_->note_ended(pid, status);
+  const park::Ended ended = note_ended(pid, status);
   if (pending == nullptr) {
     if (ended != park::Ended::not_ours) return 0;
     if (living_ > 0) --living_;

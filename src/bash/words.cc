@@ -66,7 +66,7 @@ class Scanner {
     if (c == '`') return false;
     if ((c == '<' || c == '>') && peek(1) == '(') return false;
     // Braces and file names are expanded elsewhere.
-    if (!in_double_quotes_ && std::strchr("*?[{", c) != nullptr) return false;
+    if (!in_double_quotes_ && std::strchr("*?[{()", c) != nullptr) return false;
     if (c == '$') return parameter();
     ++at_;
     return true;
@@ -198,7 +198,7 @@ bool expand_pure(WORD_DESC* word, std::vector<std::string>& out) {
   bool plain = true;
   for (const WORD_LIST* w = expanded; w != nullptr; w = w->next) {
     // The value of an unquoted variable can be a pattern.
-    if (!quoted && std::strpbrk(w->word->word, "*?[\\") != nullptr) plain = false;
+    if (!quoted && std::strpbrk(w->word->word, "*?[(\\") != nullptr) plain = false;
     out.emplace_back(w->word->word);
   }
   dispose_words(expanded);

@@ -44,7 +44,7 @@ std::string find_agent() {
 }
 
 std::string find_bash() {
-  const std::string found = find_on_path("bash");
+  std::string found = find_on_path("bash");
   if (!found.empty()) return found;
   return ::access("/bin/bash", X_OK) == 0 ? "/bin/bash" : "";
 }
@@ -57,7 +57,9 @@ std::string find_on_path(const std::string& name) {
     const auto end = std::min(path.find(':', at), path.size());
     std::string directory = path.substr(at, end - at);
     if (directory.empty()) directory = ".";
-    const std::string candidate = directory + "/" + name;
+    std::string candidate = directory;
+    candidate += "/";
+    candidate += name;
     struct stat s;
     if (::stat(candidate.c_str(), &s) == 0 && S_ISREG(s.st_mode) &&
         ::access(candidate.c_str(), X_OK) == 0) {

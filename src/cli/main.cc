@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <cstring>
 
 #include "cli/commands.h"
 #include "prewarm_config.h"
@@ -51,11 +53,28 @@ void add_doctor(CLI::App& app, std::vector<std::string>& programs, bool& json) {
   doctor->add_flag("--json", json, "Print JSON");
 }
 
+// `run [OPTIONS] -- SCRIPT` is `run [OPTIONS] SCRIPT`; CLI11 has another meaning for the dashes.
+// Takes them out and returns the new count.
+int drop_end_of_options(int argc, char** argv) {
+  if (argc < 3 || std::strcmp(argv[1], "run") != 0) return argc;
+  for (int i = 2; i < argc && argv[i][0] == '-'; ++i) {
+    if (std::strcmp(argv[i], "--") == 0) {
+      std::copy(argv + i + 1, argv + argc + 1, argv + i);
+      return argc - 1;
+    }
+    for (const char* with_value : {"--stats-json", "--max-warm", "--isolation"}) {
+      if (std::strcmp(argv[i], with_value) == 0) ++i;
+    }
+  }
+  return argc;
+}
+
 }  // namespace
 }  // namespace prewarm::cli
 
 int main(int argc, char** argv) {
   using namespace prewarm::cli;
+  argc = drop_end_of_options(argc, argv);
   CLI::App app("Starts programs from processes that are already warm.", "prewarm");
   app.set_version_flag("--version", std::string("prewarm ") + PREWARM_VERSION);
   app.require_subcommand(1);

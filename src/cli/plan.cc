@@ -43,8 +43,10 @@ struct Planned {
   ::dup2(table, 3);
   ::fcntl(3, F_SETFD, 0);  // dup2 leaves it set if the table is 3 already
   const int null = ::open("/dev/null", O_RDWR);
-  ::dup2(null, 0);
-  ::dup2(null, 1);
+  if (null >= 0) {
+    ::dup2(null, 0);
+    ::dup2(null, 1);
+  }
   ::setenv("LD_PRELOAD", loadable.c_str(), 1);
   ::setenv(launch::kScanVariable, "3", 1);
   ::unsetenv("BASH_ENV");

@@ -25,6 +25,9 @@ struct Interpreter {
 };
 
 Interpreter interpreter_of(const std::string& script) {
+  struct stat s;
+  // What is in a pipe can be read only once, and is bash's to read.
+  if (::stat(script.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) return {};
   std::ifstream file(script, std::ios::binary);
   std::string line;
   char head[2] = {};
@@ -55,6 +58,8 @@ bool wants_bash(const Interpreter& interpreter) {
 // The name that a profile goes by: the script's real path.
 std::string profile_key(const std::string& script) {
   char real[PATH_MAX];
+  struct stat s;
+  if (::stat(script.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) return {};
   return ::realpath(script.c_str(), real) == nullptr ? std::string() : std::string(real);
 }
 

@@ -56,14 +56,15 @@ void make_room(const std::string& directory) {
   time_t oldest_time = 0;
   while (const dirent* entry = ::readdir(d)) {
     struct stat s;
-    if (entry->d_name[0] == '.' || ::fstatat(::dirfd(d), entry->d_name, &s, 0) != 0) continue;
+    const std::string name = directory + "/" + entry->d_name;
+    if (entry->d_name[0] == '.' || ::stat(name.c_str(), &s) != 0) continue;
     ++count;
     if (oldest.empty() || s.st_mtime < oldest_time) {
       oldest = entry->d_name;
       oldest_time = s.st_mtime;
     }
   }
-  if (count >= kMaxProfiles) ::unlinkat(::dirfd(d), oldest.c_str(), 0);
+  if (count >= kMaxProfiles) ::unlink((directory + "/" + oldest).c_str());
   ::closedir(d);
 }
 

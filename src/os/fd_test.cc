@@ -35,7 +35,9 @@ TEST(FdTest, IsInvalidUntilItOwnsSomething) {
   const Fd fd;
   EXPECT_FALSE(fd.valid());
   EXPECT_EQ(fd.get(), -1);
-  EXPECT_TRUE(Fd(0).valid()) << "zero is a descriptor like any other";
+  Fd standard_input(0);
+  EXPECT_TRUE(standard_input.valid()) << "zero is a descriptor like any other";
+  standard_input.release();
 }
 
 TEST(FdTest, MovingLeavesTheSourceEmptyAndTheDescriptorOpen) {

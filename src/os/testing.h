@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -139,12 +140,19 @@ inline void kill_children() {
   }
 }
 
+// A copy of this process. What is buffered here is written first: the thread sanitizer's _exit
+// flushes, too, and it would be written twice.
+inline pid_t fork_flushed() {
+  std::fflush(nullptr);
+  return ::fork();
+}
+
 // A forked child that runs `function` and exits with what that returns; ended at the latest with
 // this object.
 class Child {
  public:
   template <class Function>
-  explicit Child(Function function) : pid_(::fork()) {
+  explicit Child(Function function) : pid_(fork_flushed()) {
     if (pid_ == 0) ::_exit(function());
   }
   Child(const Child&) = delete;

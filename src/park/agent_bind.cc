@@ -127,6 +127,12 @@ int bind_object(dl_phdr_info* info, std::size_t, void*) {
   return 0;
 }
 
+// The first object is the program.
+int first_is_movable(dl_phdr_info* info, std::size_t, void* result) {
+  *static_cast<bool*>(result) = info->dlpi_addr != 0;
+  return 1;
+}
+
 bool is_program(const char* name) {
   char path[4096];
   const long n = os::raw_syscall(SYS_readlinkat, AT_FDCWD, os::arg("/proc/self/exe"), os::arg(path),
@@ -160,6 +166,11 @@ bool has_includes(const char* path) {
 const char* const kOpensslConfiguration = "/usr/lib/ssl/openssl.cnf";
 
 void bind_lazily_bound() {
+  // In a program that isn't position-independent a function's address may be its linkage code in
+  // the program, for all objects: the slot would be bound to the code that jumps through it.
+  bool movable = false;
+  dl_iterate_phdr(first_is_movable, &movable);
+  if (!movable) return;
   dl_iterate_phdr(bind_object, nullptr);
   dlerror();  // what was not found is nobody's business
 }

@@ -191,7 +191,7 @@ TEST_F(AgentRecordTest, ForkHandlersRunAsInAFork) {
   EXPECT_EQ(first.in_parent, 0);
   EXPECT_EQ(first.in_child, 2);
   pool().refill(program);
-  ASSERT_EQ(wait_idle(program, 1), 1U);
+  ASSERT_GE(wait_idle(program, 1), 1U);
   const BeforeMain second = report(program);
   EXPECT_EQ(second.in_child, 2);
   EXPECT_EQ(second.prepared, second.in_parent + 2) << "the zygote's own share";

@@ -270,7 +270,7 @@ void discard_messages(int socket) {
   // Closing the receiving end of everything that is queued is what recvmsg without room for
   // descriptors does (unix(7)): they are discarded.
   char byte;
-  while (os::raw_syscall(SYS_recvfrom, socket, os::arg(&byte), 1, MSG_DONTWAIT) >= 0) {
+  while (os::raw_syscall(SYS_recvfrom, socket, os::arg(&byte), 1, MSG_DONTWAIT) > 0) {
   }
 }
 

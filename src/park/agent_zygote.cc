@@ -86,6 +86,10 @@ unsigned thread_count() {
 // The fields that PR_SET_MM_MAP wants back unchanged; the kernel gives them in /proc/self/stat
 // only.
 bool read_mm_fields() {
+  unsigned size = 0;
+  if (os::raw_syscall(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP_SIZE, os::arg(&size), 0, 0) != 0) {
+    return false;  // a kernel without CONFIG_CHECKPOINT_RESTORE
+  }
   char text[1024];
   const long n = read_file("/proc/self/stat", text, sizeof text - 1);
   if (n <= 0) return false;
@@ -205,7 +209,8 @@ void recover(Slot& slot) {
   // Claimed by somebody who will never send a request. It is a process of our owner's, who sets
   // the slot free when he hears of its end.
   if (s == SlotState::claimed && is_gone(slot.claimer.load())) {
-    os::raw_syscall(SYS_kill, slot.pid.load(), SIGKILL);
+    const std::int32_t pid = slot.pid.load();
+    if (pid > 0) os::raw_syscall(SYS_kill, pid, SIGKILL);
   }
 }
 

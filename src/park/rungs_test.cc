@@ -72,7 +72,7 @@ class RungsTest : public PoolFixture, public ::testing::WithParamInterface<Rung>
     std::vector<char> bytes;
     EXPECT_TRUE(launch::write_request(request.get(), 0, bytes));
     const std::vector<int> sources = request.sources();
-    const pid_t pid = ::fork();
+    const pid_t pid = os::fork_flushed();
     if (pid == 0) {
       RequestView view{};
       if (!launch::parse_request(bytes.data(), bytes.size(), view)) ::_exit(99);

@@ -115,7 +115,8 @@ class PoolFixture : public ::testing::Test {
     return pids;
   }
 
-  // Waits until `count` clones are idle. How many are in the end.
+  // Waits until `count` clones are idle. How many are in the end: once there were claims, there may
+  // be more than are wanted, because a zygote that is at work counts what is claimed as missing.
   unsigned wait_idle(unsigned program, unsigned count) const {
     const std::int64_t deadline = now_ms() + os::kBoundMs;
     for (;;) {
@@ -155,6 +156,20 @@ class PoolFixture : public ::testing::Test {
     EXPECT_NE(s, -1) << pid << " has not ended";
     if (status != nullptr) *status = s;
     return pool_->note_ended(pid, s);
+  }
+
+  // Waits until no clone is just being made. False: one never gets there.
+  bool wait_settled(unsigned program) const {
+    const std::int64_t deadline = now_ms() + os::kBoundMs;
+    for (const Slot& slot : table(program).slots) {
+      constexpr auto kParking = static_cast<std::uint32_t>(SlotState::parking);
+      while (slot.state.load() == kParking) {
+        if (now_ms() > deadline) return false;
+        const timespec limit{1, 0};
+        ::syscall(SYS_futex, &slot.state, FUTEX_WAIT, kParking, &limit, nullptr, 0);
+      }
+    }
+    return true;
   }
 
   // Gives `request` the usual three descriptors, output and errors into `output`.

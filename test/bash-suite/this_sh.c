@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * What bash's tests call ${THIS_SH}. Compiled once with SUBJECT, the path of prewarm,
  * and once without, to be plain bash. A program rather than a script, because sh would

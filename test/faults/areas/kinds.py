@@ -20,7 +20,7 @@ calls() {
   for i in 1 2 3 4; do prog $1$i; echo "status $?"; done
   x=$(prog $1-sub); echo "$x, status $?"
   prog $1-pipe | cat; echo "${PIPESTATUS[*]}"
-  echo input | prog $1-input; echo "${PIPESTATUS[1]}"
+  prog $1-input <<<input; echo "status $?"
   ( prog $1-nested; echo "status $?"; prog $1-last )
   prog $1-file >out; echo "status $?"; cat out
 }

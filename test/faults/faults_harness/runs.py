@@ -27,6 +27,7 @@ PATH = "/usr/local/bin:/usr/bin:/bin"
 
 # Of a difference, in a message.
 MOST_ROWS = 16
+MOST_FILES = 4
 
 # Scripts meet the test on these descriptors: see MEET.
 SAYS = 7
@@ -106,9 +107,15 @@ def differences(reference, subject):
         )
     lines += _text_difference("stdout", reference.stdout, subject.stdout)
     lines += _text_difference("stderr", reference.stderr, subject.stderr)
-    for name in sorted(reference.files.keys() | subject.files.keys()):
-        expected = reference.files.get(name, "(no such file)")
-        lines += _text_difference(f"file {name}", expected, subject.files.get(name, "(no such file)"))
+    none = "(no such file)"
+    names = sorted(reference.files.keys() | subject.files.keys())
+    odd = [n for n in names if reference.files.get(n, none) != subject.files.get(n, none)]
+    for name in odd[:MOST_FILES]:
+        lines += _text_difference(
+            f"file {name}", reference.files.get(name, none), subject.files.get(name, none)
+        )
+    if len(odd) > MOST_FILES:
+        lines.append(f"and {len(odd) - MOST_FILES} more files differ")
     return lines
 
 

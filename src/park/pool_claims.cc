@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+//
+// Pool: claiming, releasing, and hearing of the end.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "park/pool.h"
+#include "park/pool_internal.h"
+
+namespace prewarm::park {
+
+using launch::Reason;
+
+namespace {
+
+// Whether `pid` has ended, even if nobody has waited for it yet.
+bool has_died(pid_t pid) {
+  siginfo_t info{};
+  if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0) {
+    return info.si_pid == pid;
+  }
+  return ::kill(pid, 0) != 0;
+}
+
+}  // namespace
+
+std::expected<Claim, Reason> Pool::claim(unsigned index, SlotKind kind, int wait_ms) {
+  if (const Reason r = open_program(index); r != Reason::none) return std::unexpected(r);
+  if (table_->programs[index].clonable.load() != 0) return claim_slot(index, kind, wait_ms);
+  if (kind == SlotKind::brokered) return std::unexpected(Reason::pool_busy);
+  return claim_self(index);
+}
+
+std::expected<Claim, Reason> Pool::claim_self(unsigned index) {
+  Program& program = table_->programs[index];
+  if (!advance(program.self_state, SlotState::idle, SlotState::claimed)) {
+    return std::unexpected(Reason::pool_busy);
+  }
+  return Claim{index, -1, program.pid.load(), 0};
+}
+
+std::expected<Claim, Reason> Pool::claim_slot(unsigned index, SlotKind kind, int wait_ms) {
+  Program& program = table_->programs[index];
+  const std::int64_t deadline = now_ns(CLOCK_MONOTONIC) + std::int64_t{wait_ms} * 1000000;
+  bool asked = false;
+  for (;;) {
+    Slot* next = nullptr;
+    for (unsigned k = 0; k < kSlotsPerProgram; ++k) {
+      Slot& slot = program.slots[k];
+      const SlotState s = state_of(slot.state);
+      if (s == SlotState::idle && advance(slot.state, SlotState::idle, SlotState::claimed)) {
+        slot.kind.store(value_of(kind));
+        slot.claimer.store(::getpid());
+        return Claim{index, static_cast<int>(k), slot.pid.load(), slot.generation.load()};
+      }
+      // The one that will be idle next; a claimed one may be set free because its claimer is gone.
+      const bool likelier = s == SlotState::parking || (s == SlotState::empty && next == nullptr);
+      if (likelier || (s == SlotState::claimed && next == nullptr)) next = &slot;
+    }
+    if (state_of_program(program) != ProgramState::parked) return std::unexpected(Reason::died);
+    if (next == nullptr || wait_ms == 0 || now_ns(CLOCK_MONOTONIC) >= deadline) {
+      return std::unexpected(Reason::pool_busy);
+    }
+    if (!asked) {
+      // None was ready in time: keep one more from now on.
+      if (reserved_count() < options_.max_warm && program.want.load() < kMostIdleClones) {
+        program.want.fetch_add(1);
+      }
+      order_refill(entries_[index]);
+      asked = true;
+    }
+    const SlotState s = state_of(next->state);
+    if (s != SlotState::idle && s != SlotState::running) wait_while(next->state, value(s), 2);
+  }
+}
+
+void Pool::order_refill(Entry& entry) {
+  const char order = static_cast<char>(Control::refill);
+  ::send(entry.control.get(), &order, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void Pool::refill(unsigned index) {
+  const Program& program = table_->programs[index];
+  if (program.clonable.load() == 0) return;
+  unsigned warm = 0;
+  for (const Slot& slot : program.slots) warm += is_warm(state_of(slot.state));
+  if (warm < program.want.load()) order_refill(entries_[index]);
+}
+
+Reason Pool::check_fresh(unsigned index, char* const* env) {
+  Entry& entry = entries_[index];
+  FileIdentity now;
+  bool same = identify_file(entry.path.c_str(), now) && now == entry.identity;
+  for (const auto& file : entry.files) {
+    const bool exists = identify_file(file.path.c_str(), now);
+    same = same && exists == file.exists && (!exists || now == file.identity);
+  }
+  if (!same) {
+    entry.stale = true;
+    return Reason::file_changed;
+  }
+  if (has_loader_variables(env)) return Reason::library_path;
+  for (const auto& v : entry.variables) {
+    const char* found = nullptr;
+    for (char* const* e = env; *e != nullptr && found == nullptr; ++e) {
+      if (std::strncmp(*e, v.name.c_str(), v.name.size()) == 0 && (*e)[v.name.size()] == '=') {
+        found = *e + v.name.size() + 1;
+      }
+    }
+    if ((found != nullptr) != v.set || (found != nullptr && v.value != found)) {
+      return Reason::variable_changed;
+    }
+  }
+  return Reason::none;
+}
+
+bool Pool::release(const Claim& claim, const launch::LaunchRequest& request) {
+  wire_fds_.clear();
+  for (const auto& d : request.descriptors) wire_fds_.push_back(d.source);
+  wire_fds_.push_back(request.cwd);
+  if (!launch::write_request(request, claim.generation, wire_)) {
+    forget(claim);
+    return false;
+  }
+  return release_bytes(claim, wire_, wire_fds_);
+}
+
+bool Pool::release_bytes(const Claim& claim, std::span<char> bytes,
+                         std::span<const int> descriptors) {
+  Entry& entry = entries_[claim.program];
+  const int socket = claim.slot < 0 ? entry.control.get()
+                                    : entry.slot_sockets[static_cast<unsigned>(claim.slot)].get();
+  auto& header = *reinterpret_cast<launch::RequestHeader*>(bytes.data());
+  header.generation = claim.generation;
+  os::Fd memfd;
+  int fds[launch::kMaxDescriptors + 2];
+  std::size_t count = descriptors.size();
+  if (count > launch::kMaxDescriptors + 1) {
+    forget(claim);
+    return false;
+  }
+  std::memcpy(fds, descriptors.data(), count * sizeof(int));
+  std::size_t size = bytes.size();
+  if (size > launch::kInlineBytes) {
+    memfd.reset(::memfd_create("prewarm-request", MFD_CLOEXEC));
+    if (!memfd.valid() || ::write(memfd.get(), bytes.data(), size) != static_cast<ssize_t>(size)) {
+      forget(claim);
+      return false;
+    }
+    fds[count++] = memfd.get();
+    size = sizeof header;
+    header.flags |= launch::kRequestInMemfd;
+  }
+  iovec iov{bytes.data(), size};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)];
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+  cmsghdr* c = reinterpret_cast<cmsghdr*>(control);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  c->cmsg_len = CMSG_LEN(count * sizeof(int));
+  std::memcpy(CMSG_DATA(c), fds, count * sizeof(int));
+  const bool sent =
+      ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == static_cast<ssize_t>(size);
+  header.flags &= ~static_cast<std::uint32_t>(launch::kRequestInMemfd);
+  if (!sent) forget(claim);
+  return sent;
+}
+
+SlotState Pool::state(const Claim& claim) const {
+  const Program& program = table_->programs[claim.program];
+  if (claim.slot < 0) return state_of(program.self_state);
+  const Slot& slot = program.slots[claim.slot];
+  if (slot.generation.load() != claim.generation) return SlotState::empty;
+  return state_of(slot.state);
+}
+
+void Pool::give_back(const Claim& claim) {
+  Program& program = table_->programs[claim.program];
+  auto& word = claim.slot < 0 ? program.self_state : program.slots[claim.slot].state;
+  advance(word, SlotState::claimed, SlotState::idle);
+}
+
+// The request will never come: the process is of no use any more.
+void Pool::forget(const Claim& claim) {
+  if (claim.pid > 0) ::kill(claim.pid, SIGKILL);
+}
+
+Ended Pool::note_ended(pid_t pid, int status) {
+  for (unsigned i = 0; i < program_count_; ++i) {
+    Program& program = table_->programs[i];
+    if (program.pid.load() == pid) {
+      program.pid.store(0);
+      if (state_of_program(program) != ProgramState::refused) {
+        program.state.store(static_cast<std::uint32_t>(ProgramState::gone));
+        wake(program.state);
+      }
+      return state_of(program.self_state) == SlotState::running ? Ended::launched : Ended::parked;
+    }
+    for (Slot& slot : program.slots) {
+      const SlotState s = state_of(slot.state);
+      if (slot.pid.load() != pid || s == SlotState::empty || s == SlotState::exited) continue;
+      const Ended ended = end_slot(slot, s, status);
+      if (slot.lost.load() != 0) order_refill(entries_[i]);
+      return ended;
+    }
+  }
+  return Ended::not_ours;
+}
+
+Ended Pool::end_slot(Slot& slot, SlotState was, int status) {
+  slot.pid.store(0);
+  const bool brokered = slot.kind.load() == value_of(SlotKind::brokered);
+  const bool launched = was == SlotState::running;
+  if (was == SlotState::claimed) slot.lost.store(1);
+  slot.status.store(status);
+  slot.state.store(value(launched && brokered ? SlotState::exited : SlotState::empty),
+                   std::memory_order_release);
+  wake(slot.state);
+  if (!launched) return Ended::parked;
+  return brokered ? Ended::brokered : Ended::launched;
+}
+
+bool Pool::wait_taken(const Claim& claim) {
+  Program& program = table_->programs[claim.program];
+  auto& word = claim.slot < 0 ? program.self_state : program.slots[claim.slot].state;
+  for (;;) {
+    const SlotState s = state(claim);
+    if (s == SlotState::running || s == SlotState::exited) return true;
+    if (s != SlotState::claimed) return false;
+    wait_while(word, value(s), 50);
+    // Nobody may have told us yet that it died.
+    if (state(claim) == SlotState::claimed && has_died(claim.pid)) return false;
+  }
+}
+
+bool Pool::wait_change(const Claim& claim, int wait_ms) {
+  auto& word = table_->programs[claim.program].slots[claim.slot].state;
+  const SlotState s = state(claim);
+  if (s != SlotState::claimed && s != SlotState::running) return true;
+  const timespec limit{wait_ms / 1000, (wait_ms % 1000) * 1000000L};
+  return ::syscall(SYS_futex, &word, FUTEX_WAIT, value(s), &limit, nullptr, 0) == 0 ||
+         errno != EINTR;
+}
+
+bool Pool::owner_is_alive() const { return ::kill(owner(), 0) == 0; }
+
+bool Pool::wait_brokered(const Claim& claim, int& status) {
+  Slot& slot = table_->programs[claim.program].slots[claim.slot];
+  for (;;) {
+    const SlotState s = state(claim);
+    if (s == SlotState::exited) {
+      status = slot.status.load();
+      slot.state.store(value(SlotState::empty), std::memory_order_release);
+      return true;
+    }
+    if (s != SlotState::running) return false;
+    wait_while(slot.state, value(s), 1000);
+    // The owner is gone: nobody will ever report.
+    if (state(claim) == SlotState::running && !owner_is_alive()) return false;
+  }
+}
+
+}  // namespace prewarm::park
