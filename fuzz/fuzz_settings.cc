@@ -44,7 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   // On several lines it adds no settings of its own.
   Settings plain;
-  plain.script = text.c_str();
+  plain.script.assign(text, 0, text.find('\0'));
   Settings back = Settings::from_text(plain.to_text().c_str());
   PREWARM_MUST(back.script == plain.script || back.script.empty());
   back.script = plain.script;

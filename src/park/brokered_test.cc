@@ -151,6 +151,22 @@ TEST_F(BrokeredTest, ClaimsThatNobodyReleasesDoNotUseUpTheSlots) {
   }
 }
 
+// Who claims a slot is written down just after it was claimed. In between, the name that stands
+// there must not be that of somebody who is gone: the zygote would end what was claimed.
+TEST_F(BrokeredTest, AnIdleCloneIsNobodys) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
+  for (unsigned i = 0; i < 3; ++i) {
+    launch_brokered(program, TestRequest({"true"}));
+    pool().refill(program);
+    ASSERT_GE(wait_idle(program, 1), 1U);
+    for (const Slot& slot : table(program).slots) {
+      if (state_of(slot.state) != SlotState::idle) continue;
+      EXPECT_EQ(slot.claimer.load(), 0);
+    }
+  }
+}
+
 TEST_F(BrokeredTest, ACopyCanClaimWhatWasTakenOverBeforeTheFork) {
   make_pool();
   const auto parked = pool().park(kTrue, parking_env(), 1, Isolation::clone);

@@ -23,17 +23,19 @@ using launch::TestRequest;
 
 class PoolTest : public PoolFixture {
  protected:
-  // Sends a request to a clone that is dead by then; `output` was to be its standard output.
-  void lose_request(unsigned program, const os::Fd& output) {
+  // Sends a request to a clone that is dead by then, whether or not the pool has been told;
+  // `output` was to be its standard output.
+  void lose_request(unsigned program, const os::Fd& output, bool told) {
     const Claim claimed = claim(program);
     ::kill(claimed.pid, SIGKILL);
     ASSERT_TRUE(os::has_ended(os::open_pid(claimed.pid)));
+    EXPECT_EQ(told ? reap(claimed.pid) : Ended::parked, Ended::parked);
     TestRequest request({"printf", "lost"});
     request.descriptors = {{output.get(), 1}};
     pool().release(claimed, request.get());
     EXPECT_FALSE(pool().wait_taken(claimed));
-    EXPECT_EQ(reap(claimed.pid), Ended::parked);
-    EXPECT_EQ(pool().state(claimed), SlotState::empty);
+    EXPECT_EQ(told ? Ended::parked : reap(claimed.pid), Ended::parked);
+    EXPECT_NE(pool().state(claimed), SlotState::running);
   }
 };
 
@@ -418,7 +420,7 @@ TEST_F(PoolTest, TheRequestOfADeadCloneIsNotRunByTheNext) {
   ASSERT_NO_FATAL_FAILURE(park(kPrintf, 1, program));
   const os::Pipe lost = os::make_pipe();
   for (int i = 0; i < 3; ++i) {
-    ASSERT_NO_FATAL_FAILURE(lose_request(program, lost.write));
+    ASSERT_NO_FATAL_FAILURE(lose_request(program, lost.write, i == 1));
     pool().refill(program);
     ASSERT_GE(wait_idle(program, 1), 1U);
   }
@@ -430,12 +432,12 @@ TEST_F(PoolTest, TheRequestOfADeadCloneIsNotRunByTheNext) {
 TEST_F(PoolTest, TheDescriptorsOfALostRequestAreClosed) {
   unsigned program = 0;
   ASSERT_NO_FATAL_FAILURE(park(kPrintf, 1, program));
-  for (int i = 0; i < 4; ++i) {
+  for (const bool told : {false, false, false, true, true, true}) {
     os::Pipe lost = os::make_pipe();
-    ASSERT_NO_FATAL_FAILURE(lose_request(program, lost.write));
+    ASSERT_NO_FATAL_FAILURE(lose_request(program, lost.write, told));
     pool().refill(program);
     lost.write.reset();
-    EXPECT_TRUE(os::wait_readable(lost.read.get(), 2000)) << "no end of file, round " << i;
+    EXPECT_TRUE(os::wait_readable(lost.read.get(), 2000)) << "no end of file, told " << told;
   }
 }
 

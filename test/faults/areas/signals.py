@@ -2,6 +2,7 @@
 """Signals to the process group, to parked processes, and what a script inherits about signals."""
 
 import os
+import re
 import signal
 
 from faults_harness import processes, programs
@@ -301,6 +302,25 @@ timeout 0.05 cat | sleep 0.001; echo "${PIPESTATUS[*]}"
 ( timeout 0.05 sleep 5 ); echo "nested $?"
 """
     world.same(script)
+
+
+@case()
+def pids_that_are_told(world):
+    """bash's message about a program that was ended names the program's own pid."""
+    place = world.fresh_directory("bin")
+    programs.compile_program(place / "crashes", "crashes.c")
+    script = "ulimit -c 0\nfor i in {1..5}; do crashes; ( crashes; : ); x=$(crashes); crashes | cat; done\n"
+    script += 'meet parked\ncrashes 15; ( crashes 11; : ); ( crashes 6; : )\n'
+    script += 'x=$(crashes 11; echo "status $?"); echo "$x"; cat /dev/null | crashes 11\n'
+    outcome = world.same_steps(
+        script,
+        lambda run: run.meet("parked", lambda r: r.expect_parked()),
+        environment=programs.on_path(place),
+    )
+    own = {word for line in outcome.raw_stdout.splitlines() if line.startswith("pid ")
+           for word in line.split()[1:]}
+    told = set(re.findall(r"^(?:script: line \d+:)? +(\d+) (?!.*\bDone\b)", outcome.raw_stderr, re.M))
+    require(told <= own, f"bash names {sorted(told - own)}, the programs were {sorted(own)}")
 
 
 # -- what is inherited

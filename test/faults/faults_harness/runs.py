@@ -65,6 +65,8 @@ class Outcome:
     files: dict
     seconds: float
     stats: dict = dataclasses.field(default_factory=dict)
+    raw_stdout: str = ""
+    raw_stderr: str = ""  # with the pids that are taken out elsewhere
 
     def of(self, name):
         """The statistics of the command `name`: direct, brokered, cold, reasons."""
@@ -315,14 +317,20 @@ class Run:
             self._files(),
             time.monotonic() - self.started,
             self._stats(),
+            self._raw("stdout"),
+            self._raw("stderr"),
         )
 
     def _output(self, name):
-        return self.normalise((self.place / name).read_bytes().decode("utf-8", "surrogateescape"))
+        return self.normalise(self._raw(name))
+
+    def _raw(self, name):
+        return (self.place / name).read_bytes().decode("utf-8", "surrogateescape")
 
     def normalise(self, text):
         # bash names the process that a signal has ended.
         text = re.sub(r"(line \d+:) +\d+ ", r"\1 PID ", text)
+        text = re.sub(r"(?m)^pid \d+$", "pid PID", text)  # a program of our own
         text = re.sub(r"(?m)^ {4,}\d+ ( *[|\w])", r"    PID \1", text)
         return text.replace(str(self.place), "PLACE")
 
