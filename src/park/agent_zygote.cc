@@ -163,6 +163,8 @@ bool make_clone(unsigned k, int& result) {
   Slot& slot = state.program->slots[k];
   const std::uint32_t generation = slot.generation.fetch_add(1) + 1;
   slot.pid.store(0);
+  // Until it is claimed again nobody's death may count for it.
+  slot.claimer.store(0);
   // With CLONE_PARENT the clone is a child of our parent, the owner, who can wait for it. The
   // kernel writes its pid into the table before it runs, so that its end is never a stranger's.
   constexpr long flags =

@@ -52,9 +52,12 @@ def report(verdict):
 
 
 def summary(verdicts):
-    count = {word: sum(v.word == word for v in verdicts) for word in ("passed", "failed", "skipped")}
+    words = ("passed", "failed", "skipped", "known")
+    count = {word: sum(v.word == word for v in verdicts) for word in words}
     if count["skipped"]:
         print(f"{count['skipped']} skipped")
+    if count["known"]:
+        print(f"{count['known']} known differences")
     print(f"{count['passed']} passed, {count['failed']} failed")
     return count["failed"] == 0
 

@@ -238,7 +238,7 @@ ps -C {name} -o pid=; echo "ps $?"
     )
 
 
-@case()
+@case(known="tools that look at /proc/PID/exe find parked processes")
 def tools_find_no_path(world):
     """The same asked by the program's file instead of its name."""
     place = world.fresh_directory("bin")

@@ -212,7 +212,10 @@ def found_earlier_on_path(world):
     replaced(world, change, withdraw, prepare=prepare, again=False)
 
 
-@case()
+BUSY = "a program's file is busy while it is parked: it can't be written over, nor unmounted"
+
+
+@case(known=BUSY)
 def mounted_over(world):
     wrapper = in_own_mounts(":")
     script = WARM + "meet mount\nmount --bind $1/new/number $1/number\n" + USE + WARM
@@ -229,7 +232,7 @@ def mounted_over(world):
     world.require_same(*outcomes)
 
 
-@case()
+@case(known=BUSY)
 def written_over_in_place(world):
     """A program that isn't running can be written over, be it parked or not."""
     script = WARM + "meet write\ncat $1/new/number >$1/number; echo $?\n" + USE
