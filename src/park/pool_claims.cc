@@ -173,6 +173,11 @@ bool Pool::release_bytes(const Claim& claim, std::span<char> bytes,
       ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == static_cast<ssize_t>(size);
   header.flags &= ~static_cast<std::uint32_t>(launch::kRequestInMemfd);
   if (!sent) forget(claim);
+  // It died before, and was known to be dead: then nobody else would clear the socket.
+  if (sent && claim.slot >= 0 && state(claim) == SlotState::empty) {
+    table_->programs[claim.program].slots[claim.slot].lost.store(1);
+    order_refill(entry);
+  }
   return sent;
 }
 

@@ -22,6 +22,7 @@ def arguments():
     parser.add_argument("prewarm", nargs="?", help="the command under test")
     parser.add_argument("names", nargs="*", metavar="NAME", help="an area, a case, or PREFIX*")
     parser.add_argument("--launches", type=int, default=300, help="of exactly_once (default 300)")
+    parser.add_argument("--prewarm-args", default="", help="more options after `run`")
     parser.add_argument("--list", action="store_true", help="name the cases, run nothing")
     parser.add_argument("--keep", action="store_true", help="keep the files of failed cases")
     parser.add_argument(

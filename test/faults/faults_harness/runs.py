@@ -148,7 +148,8 @@ class Run:
         if self.which == REFERENCE:
             return ["bash"]
         stats = ["--stats-json", str(self.place / "stats")] if self.conditions.stats else []
-        return [self.conditions.command or self.world.prewarm, "run", *stats, *self.conditions.options]
+        command = self.conditions.command or self.world.prewarm
+        return [command, "run", *stats, *self.world.prewarm_args, *self.conditions.options]
 
     def _environment(self):
         place = str(self.place)
@@ -366,6 +367,7 @@ class World:
     def __init__(self, options, directory):
         self.prewarm = options.prewarm
         self.directory = pathlib.Path(directory)
+        self.prewarm_args = options.prewarm_args.split()
         self.launches = options.launches
         self.warm_check = options.warm_check
         self.patience = options.patience  # factor for the time that scripts are given

@@ -65,6 +65,7 @@ def command_with(fault, directory):
 def options_for(fault, directory, like):
     return argparse.Namespace(
         prewarm=command_with(fault, directory),
+        prewarm_args="",
         launches=60,
         warm_check=False,
         keep=like.keep,
