@@ -147,6 +147,36 @@ TEST(ParseRequestTest, RefusesCountsThatDoNotFit) {
   }));
 }
 
+// A request of these counts in which everything fits: descriptors 0, 1, …, operations that close
+// descriptor 0, and empty strings.
+bool accepts_counts(std::uint32_t fds, std::uint32_t ops, std::uint32_t argc, std::uint32_t envc) {
+  RequestHeader header{};
+  header.magic = kRequestMagic;
+  header.fd_count = fds;
+  header.op_count = ops;
+  header.argc = header.argv_size = argc;
+  header.envc = header.env_size = envc;
+  std::vector<char> bytes(sizeof header + fds * 4 + ops * sizeof(Operation) + argc + envc, '\0');
+  header.size = static_cast<std::uint32_t>(bytes.size());
+  std::memcpy(bytes.data(), &header, sizeof header);
+  char* at = bytes.data() + sizeof header;
+  for (std::uint32_t i = 0; i < fds; ++i, at += 4) std::memcpy(at, &i, 4);
+  for (std::uint32_t i = 0; i < ops; ++i, at += sizeof(Operation)) {
+    Operation op{};
+    op.kind = OperationKind::close;
+    std::memcpy(at, &op, sizeof op);
+  }
+  return accepts(bytes);
+}
+
+TEST(ParseRequestTest, AcceptsTheMostAndRefusesMore) {
+  EXPECT_TRUE(accepts_counts(kMaxDescriptors, kMaxOperations, kMaxStrings, kMaxStrings));
+  EXPECT_FALSE(accepts_counts(kMaxDescriptors + 1, 0, 1, 1));
+  EXPECT_FALSE(accepts_counts(1, kMaxOperations + 1, 1, 1));
+  EXPECT_FALSE(accepts_counts(1, 1, kMaxStrings + 1, 1));
+  EXPECT_FALSE(accepts_counts(1, 1, 1, kMaxStrings + 1));
+}
+
 TEST(ParseRequestTest, RefusesStringsThatDoNotEndWhereTheyShould) {
   std::vector<char> bytes = sample();
   bytes.back() = 'x';

@@ -305,6 +305,31 @@ def constructor_variable(world):
         compare(world, constructor("VARIABLE"), environment=environment)
 
 
+@case(seconds=120)
+def constructor_variable_at_first_use(world):
+    """What is parked was parked with another value, and was not used since."""
+    place = world.fresh_directory("bin")
+    constructor("VARIABLE")(place)
+    # What it finds by looking at the script it parks when the script goes on.
+    rest = "meet parked\n:\nmeet parked\nCHANGING=other prog changed\nexport CHANGING=exported\nprog exported\n"
+    rest += "meet parked\nunset CHANGING\nprog unset\nmeet parked\nCHANGING=last prog last\n"
+
+    def steps(run):
+        for _ in range(4):
+            run.meet("parked", lambda r: r.settle(0.5))
+
+    # When it is parked depends on how often it was called.
+    for calls in ("", "prog 1\n", "prog 1; prog 2\n", "prog 1; prog 2; prog 3\n"):
+        for option in ("clone", "exec"):
+            world.same_steps(
+                calls + rest,
+                steps,
+                f"isolation {option}, after {calls!r}",
+                environment={**programs.on_path(place), "CHANGING": "first"},
+                options=("--isolation", option),
+            )
+
+
 @case()
 def constructor_loader_variable(world):
     """LD_PRELOAD is the agent's way in: nobody else may see it."""
@@ -422,11 +447,13 @@ def is_alive(pid):
 def constructor_tried_once(world):
     """A program that can't be parked isn't tried again and again."""
     place = world.fresh_directory("bin")
-    constructor("EXITS")(place)
+    constructor("NOTES_AND_EXITS")(place)
     script = "for i in {1..100}; do prog; cut -c1 script | head -n 1; done >/dev/null; exit 0\n"
     outcome = world.run(SUBJECT, script, stats=True, environment=programs.on_path(place))
     world.require_warm(outcome, "cut", 50)
     world.require_warm(outcome, "head", 50)
+    tried = len((place / "notes").read_text().split()) - 100
+    require(tried <= 5, f"in 100 calls it was tried {tried} times to park it")
 
 
 @case(known="between its exec and its parking a process goes by the program's name in comm")

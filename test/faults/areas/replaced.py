@@ -137,6 +137,38 @@ def library_moved_over(world):
              library=True)
 
 
+@case(seconds=120)
+def library_before_first_use(world):
+    """Replaced after the program was parked, and before anything parked was used."""
+    # When it is parked depends on how often it was called.
+    for calls in ("", "number 1\n", "number 1; number 2\n", "number 1; number 2; number 3\n"):
+        for option in ("clone", "exec"):
+            outcomes = [library_replaced_after(world, calls, option, which) for which in BOTH]
+            world.require_same(*outcomes, f"isolation {option}, after {calls!r}")
+
+
+BOTH = (REFERENCE, SUBJECT)
+
+
+def library_replaced_after(world, calls, option, which):
+    place = place_with(world, library=True)
+    # What it finds by looking at the script it parks when the script goes on. mv is parked, too:
+    # a fork of the shell would be an occasion to look at what has parked.
+    script = f"meet look\n:\n{calls}meet before\nmv -f $1/new/libnumber.so $1/libnumber.so\n"
+    script += "number a\nfor i in 1 2 3; do number b; number c; done\n"
+    with world.start(
+        which,
+        script,
+        meets=True,
+        arguments=(str(place),),
+        environment=programs.on_path(place),
+        options=("--isolation", option),
+    ) as run:
+        run.meet("look", lambda r: r.settle(0.5))
+        run.meet("before", lambda r: r.settle(0.5))
+        return run.finish()
+
+
 @case()
 def library_written_over(world):
     """In place: pages that parked processes have mapped change under them."""

@@ -41,6 +41,7 @@
 #define PRELOAD_VARIABLE 25
 #define EXITS_WITH_STATUS 26
 #define RAISES 27
+#define NOTES_AND_EXITS 28
 
 extern char** environ;
 static char note[4096] = "nothing";
@@ -97,6 +98,11 @@ __attribute__((constructor)) static void begin(int argc, char** argv, char** env
     case ARGUMENTS:
       snprintf(note, sizeof note, "%d arguments, %s %s", argc, argv[0], argc > 1 ? argv[1] : "");
       break;
+    case NOTES_AND_EXITS: {
+      const int fd = open(NOTES, O_WRONLY | O_CREAT | O_APPEND, 0666);
+      if (fd < 0 || write(fd, "run\n", 4) != 4) _exit(99);
+      _exit(6);
+    }
     case EXITS:
       exit(6);
     case EXITS_WITH_STATUS:
