@@ -264,7 +264,6 @@ pid_t Front::send(const Order& order, const Claimed& claimed, Reason& reason) {
   own_descriptors(*pending, order);
   pending->active = true;
   count(order.path.c_str(), claimed.brokered ? Rung::brokered : Rung::direct, Reason::none);
-  claimed.pool->refill(claimed.claim.program);
   return pending->shell_pid;
 }
 
@@ -273,9 +272,7 @@ pid_t Front::send(const Order& order, const Claimed& claimed, Reason& reason) {
 pid_t Front::send_element(const Order& order, Pending& pending) {
   const bool released = pending.pool->release_bytes(pending.claim, pending.wire, pending.fds);
   const Rung warm = pending.brokered ? Rung::brokered : Rung::direct;
-  if (released) {
-    pending.pool->refill(pending.claim.program);
-  } else {
+  if (!released) {
     if (!spawn_cold(pending)) return 0;
     pending.shell_pid = pending.pid;
   }

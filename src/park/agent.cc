@@ -71,5 +71,6 @@ extern "C" __attribute__((visibility("default"))) int __libc_start_main(
   // Preloaded, but not told to park: never run the program, it was not meant to run.
   if (!read_orders()) leave(127);
   state.real_main = main;
-  return real(park, argc, argv, init, fini, rtld_fini, stack_end);
+  state.real_fini = rtld_fini;
+  return real(park, argc, argv, init, fini, end_program, stack_end);
 }

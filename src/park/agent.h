@@ -37,6 +37,7 @@ inline constexpr char kAgentName[] = "libprewarm-agent.so";
 
 struct State {
   MainFunction real_main;
+  void (*real_fini)();  // ld.so's, which runs the destructors
   Program* program;  // our page of the table; null before and after being parked
   char* manifest;    // mapped while parking only
   unsigned index;
@@ -72,9 +73,11 @@ bool initialise_libraries();                     // true: something was initiali
 extern const char* const kOpensslConfiguration;  // which that has read
 
 // agent_learn.cc: which pages a launch touches.
-void note_regions();   // in the zygote: what is mapped now
-void touch_learned();  // in a new clone
-void learn_at_exit();  // in a released clone, if nobody has learned yet
+void note_regions();      // in the zygote: what is mapped now
+void adopt_learned();     // in the zygote: makes what was learned its own, once it is known
+void touch_learned();     // in a new clone: the rest
+bool start_learning();    // in a released clone: true if it is the one that will look when it exits
+void end_program();       // ld.so's part of the exit, and then the look
 
 // agent_release.cc: becomes the program that a request describes, and calls its main.
 //

@@ -3,6 +3,7 @@
 // Release: a parked process takes a request and becomes what a plain exec would have made.
 // Restrictions: see agent.h.
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/prctl.h>
 #include <signal.h>
 #include <stddef.h>
@@ -211,20 +212,23 @@ int call_main(const RequestView& request, std::uint64_t* words) {
   return state.real_main(static_cast<int>(h.argc), argv, env);
 }
 
+// Has the zygote make another clone in our place. We do it, not whoever released us: that goes on
+// to wait for us, so that there is a processor for each of the two.
+void order_next() {
+  if (state.program->clonable.load() == 0) return;
+  if (park::count_warm(*state.program) >= state.program->want.load()) return;
+  state.program->orders.fetch_add(1);
+  os::raw_syscall(SYS_futex, os::arg(&state.program->orders), FUTEX_WAKE, 1);
+}
+
 // Everything between taking a request and calling main.
 int become(const RequestView& request, Received& received, int socket) {
   const RequestHeader& h = *request.header;
   os::raw_syscall(SYS_close, socket);
   os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
-  auto unknown = static_cast<std::uint32_t>(park::LearnState::unknown);
-  const bool learner =
-      socket != kControlFd && state.program->learn_state.compare_exchange_strong(
-                                  unknown, static_cast<std::uint32_t>(park::LearnState::learning));
-  if (learner) {
-    learn_at_exit();
-  } else {
-    os::raw_syscall(SYS_munmap, os::arg(state.program), sizeof(Program));
-  }
+  order_next();
+  const bool learns = socket != kControlFd && start_learning();
+  if (!learns) os::raw_syscall(SYS_munmap, os::arg(state.program), sizeof(Program));
   // Before the descriptors are placed: it may stand where one of them belongs.
   const int cwd = received.fds[h.fd_count];
   os::raw_syscall(SYS_fchdir, cwd);
@@ -260,7 +264,7 @@ __attribute__((noinline)) int take_large(const RequestHeader& head, Received& re
   if (!launch::parse_request(bytes, head.size, view)) give_up();
   if (received.count != view.header->fd_count + 1) give_up();
   if (!park::advance(word, SlotState::claimed, SlotState::running)) leave(0);
-  os::raw_syscall(SYS_futex, os::arg(&word), 1 /* FUTEX_WAKE */, 1 << 30);
+  os::raw_syscall(SYS_futex, os::arg(&word), FUTEX_WAKE, 1 << 30);
   return become(view, received, socket);
 }
 
@@ -296,7 +300,7 @@ int serve(int socket, std::atomic<std::uint32_t>& word, std::uint32_t generation
     if (received.count != view.header->fd_count + 1) give_up();
     // From here on the launch is ours, and is never repeated by anybody.
     if (!park::advance(word, SlotState::claimed, SlotState::running)) leave(0);
-    os::raw_syscall(SYS_futex, os::arg(&word), 1 /* FUTEX_WAKE */, 1 << 30);
+    os::raw_syscall(SYS_futex, os::arg(&word), FUTEX_WAKE, 1 << 30);
     return become(view, received, socket);
   }
 }

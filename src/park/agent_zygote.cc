@@ -141,6 +141,38 @@ void renew_randomness() {
   }
 }
 
+// struct sched_attr (sched_setattr(2)), which no header of glibc 2.36 has.
+struct SchedulingAttributes {
+  std::uint32_t size;
+  std::uint32_t policy;
+  std::uint64_t flags;
+  std::int32_t nice;
+  std::uint32_t priority;
+  std::uint64_t runtime;  // ns; under the fair policies the wanted time slice, since Linux 6.12
+  std::uint64_t deadline;
+  std::uint64_t period;
+};
+
+SchedulingAttributes usual;  // what the program is to have
+
+// Making clones is work ahead of time, and must not keep the shell or a released program waiting: a
+// task that wakes up goes first if its slice is shorter (EEVDF). A lower priority would do the same,
+// but nobody without privileges gets the old one back.
+void take_long_slices() {
+  constexpr std::uint64_t kLongest = 100000000;
+  SchedulingAttributes now{};
+  if (os::raw_syscall(SYS_sched_getattr, 0, os::arg(&now), sizeof now, 0) != 0) return;
+  if (now.policy != 0 /* SCHED_OTHER */ || now.runtime == 0) return;
+  usual = now;
+  now.runtime = kLongest;
+  if (os::raw_syscall(SYS_sched_setattr, 0, os::arg(&now), 0) != 0) usual.size = 0;
+  usual.runtime = 0;
+}
+
+void take_usual_slices() {
+  if (usual.size != 0) os::raw_syscall(SYS_sched_setattr, 0, os::arg(&usual), 0);
+}
+
 // In the new clone. Returns what main returned.
 int live_as_clone(unsigned k, std::uint32_t generation) {
   Slot& slot = state.program->slots[k];
@@ -154,6 +186,7 @@ int live_as_clone(unsigned k, std::uint32_t generation) {
   renew_randomness();
   run_child_handlers();
   touch_learned();
+  take_usual_slices();
   set_state(slot.state, SlotState::idle);
   return serve(kSlotFds + static_cast<int>(k), slot.state, generation);
 }
@@ -186,15 +219,6 @@ bool make_clone(unsigned k, int& result) {
   return false;
 }
 
-unsigned count_idle() {
-  unsigned n = 0;
-  for (const Slot& slot : state.program->slots) {
-    const SlotState s = park::state_of(slot.state);
-    n += s == SlotState::idle || s == SlotState::parking;
-  }
-  return n;
-}
-
 bool is_gone(std::int32_t pid) { return pid > 0 && os::raw_syscall(SYS_kill, pid, 0) != 0; }
 
 // Makes a slot usable again that somebody's death has left behind.
@@ -219,7 +243,7 @@ void recover(Slot& slot) {
 // True in a clone that has been a program: leave the loop with `result`.
 bool fill(int& result) {
   for (Slot& slot : state.program->slots) recover(slot);
-  for (unsigned k = 0; k < park::kSlotsPerProgram && count_idle() < state.program->want.load();
+  for (unsigned k = 0; k < park::kSlotsPerProgram && park::count_warm(*state.program) < state.program->want.load();
        ++k) {
     Slot& slot = state.program->slots[k];
     if (!park::advance(slot.state, SlotState::empty, SlotState::parking)) continue;
@@ -262,12 +286,16 @@ bool send_slot_sockets() {
 
 // The loop of a zygote. Returns in a clone that was released, with what its main returned.
 int zygote_loop() {
+  // The death signal ends us with our owner; this is for a kernel that would forget it.
+  constexpr timespec kMinute{60, 0};
   for (;;) {
+    const std::uint32_t seen = state.program->orders.load(std::memory_order_acquire);
+    adopt_learned();
     int result = 0;
     if (fill(result)) return result;
-    char order = 0;
-    // End of file: the owner is gone. Idle clones see the same on their own sockets.
-    if (os::raw_syscall(SYS_read, kControlFd, os::arg(&order), 1) <= 0) leave(0);
+    os::raw_syscall(SYS_futex, os::arg(&state.program->orders), FUTEX_WAIT, seen,
+                    os::arg(&kMinute));
+    if (os::raw_syscall(SYS_getppid) != state.program->owner.load()) leave(0);
   }
 }
 
@@ -317,9 +345,11 @@ int park(int, char**, char** envp) {
   os::raw_syscall(SYS_munmap, os::arg(state.manifest), park::kManifestBytes);
   note_regions();
   os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+  if (os::raw_syscall(SYS_getppid) != state.program->owner.load()) leave(0);
   const bool clonable = state.may_clone && learn_thread_state() && fork_handlers_are_known();
   if (clonable) {
     if (!send_slot_sockets()) refuse(launch::Reason::system_refused);
+    take_long_slices();
     publish_parked(true);
     return zygote_loop();
   }

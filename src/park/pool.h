@@ -162,7 +162,7 @@ class Pool {
   bool read_manifest(unsigned program);
   std::expected<Claim, launch::Reason> claim_self(unsigned program);
   std::expected<Claim, launch::Reason> claim_slot(unsigned program, SlotKind kind, int wait_ms);
-  void order_refill(Entry& entry);
+  void order_refill(unsigned index);
   static void end_unreleased(Slot& slot);
   static Ended end_slot(Slot& slot, SlotState was, int status);
 

@@ -72,7 +72,7 @@ std::expected<Claim, Reason> Pool::claim_slot(unsigned index, SlotKind kind, int
       if (reserved_count() < options_.max_warm && program.want.load() < kMostIdleClones) {
         program.want.fetch_add(1);
       }
-      order_refill(entries_[index]);
+      order_refill(index);
       asked = true;
     }
     const SlotState s = state_of(next->state);
@@ -80,17 +80,17 @@ std::expected<Claim, Reason> Pool::claim_slot(unsigned index, SlotKind kind, int
   }
 }
 
-void Pool::order_refill(Entry& entry) {
-  const char order = static_cast<char>(Control::refill);
-  ::send(entry.control.get(), &order, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+void Pool::order_refill(unsigned index) {
+  Program& program = table_->programs[index];
+  program.orders.fetch_add(1);
+  wake(program.orders);
 }
 
 void Pool::refill(unsigned index) {
   const Program& program = table_->programs[index];
-  if (program.clonable.load() == 0) return;
-  unsigned warm = 0;
-  for (const Slot& slot : program.slots) warm += is_warm(state_of(slot.state));
-  if (warm < program.want.load()) order_refill(entries_[index]);
+  if (program.clonable.load() != 0 && count_warm(program) < program.want.load()) {
+    order_refill(index);
+  }
 }
 
 Reason Pool::check_fresh(unsigned index, char* const* env) {
@@ -176,7 +176,7 @@ bool Pool::release_bytes(const Claim& claim, std::span<char> bytes,
   // It died before, and was known to be dead: then nobody else would clear the socket.
   if (sent && claim.slot >= 0 && state(claim) == SlotState::empty) {
     table_->programs[claim.program].slots[claim.slot].lost.store(1);
-    order_refill(entry);
+    order_refill(claim.program);
   }
   return sent;
 }
@@ -215,7 +215,7 @@ Ended Pool::note_ended(pid_t pid, int status) {
       const SlotState s = state_of(slot.state);
       if (slot.pid.load() != pid || s == SlotState::empty || s == SlotState::exited) continue;
       const Ended ended = end_slot(slot, s, status);
-      if (slot.lost.load() != 0) order_refill(entries_[i]);
+      if (slot.lost.load() != 0) order_refill(i);
       return ended;
     }
   }

@@ -15,7 +15,7 @@ namespace prewarm::park {
 
 inline constexpr std::uint32_t kTableMagic = 0x4d524157;  // "WARM"
 // Agent and owner must agree on every layout in this file and in launch/wire.h.
-inline constexpr std::uint32_t kTableVersion = 1;
+inline constexpr std::uint32_t kTableVersion = 2;
 
 inline constexpr unsigned kMaxPrograms = 64;       // parked programs per pool
 inline constexpr unsigned kSlotsPerProgram = 6;    // clones of one program, at most
@@ -54,7 +54,7 @@ struct PageRange {
   std::uint32_t pages;
   std::uint32_t written;  // 0: only read (file pages), 1: written (copied from the zygote)
 };
-inline constexpr unsigned kMaxPageRanges = 128;
+inline constexpr unsigned kMaxPageRanges = 220;
 
 // Learning happens once: nobody -> one clone -> the ranges are there.
 enum class LearnState : std::uint32_t { unknown, learning, known };
@@ -68,6 +68,7 @@ struct alignas(4096) Program {
   std::atomic<std::uint32_t> reason;      // launch::Reason when refused
   std::atomic<std::uint32_t> self_state;  // SlotState of the zygote itself (idle when claimable)
   std::atomic<std::uint32_t> want;        // idle clones to keep
+  std::atomic<std::uint32_t> orders;      // raised to have slots filled; the zygote's futex word
   std::atomic<std::uint32_t> learn_state;
   std::atomic<std::uint32_t> range_count;
   std::uint32_t manifest_used;  // bytes of manifest, valid from parked on
@@ -118,9 +119,14 @@ inline bool advance(std::atomic<std::uint32_t>& word, SlotState from, SlotState 
                                       std::memory_order_acq_rel);
 }
 
-// What the owner tells a zygote on its control socket: one message, one byte.
-enum class Control : char {
-  refill = 'r',  // look at the table: fill slots up to what is wanted
-};
+// Clones that are ready, or about to be.
+inline unsigned count_warm(const Program& program) {
+  unsigned n = 0;
+  for (const Slot& slot : program.slots) {
+    const SlotState s = state_of(slot.state);
+    n += s == SlotState::idle || s == SlotState::parking;
+  }
+  return n;
+}
 
 }  // namespace prewarm::park
