@@ -72,12 +72,18 @@ void bind_lazily_bound();
 bool initialise_libraries();                     // true: something was initialised
 extern const char* const kOpensslConfiguration;  // which that has read
 
+// agent_regions.cc: the mappings that clones inherit.
+void gather_locale_files();  // one mapping instead of many: each costs a microsecond in every clone
+void note_regions();         // what is mapped now
+
 // agent_learn.cc: which pages a launch touches.
-void note_regions();      // in the zygote: what is mapped now
-void adopt_learned();     // in the zygote: makes what was learned its own, once it is known
-void touch_learned();     // in a new clone: the rest
-bool start_learning();    // in a released clone: true if it is the one that will look when it exits
+void prepare_to_learn();  // in a new clone
+bool start_learning();    // in a released clone: true if it is one that will look when it exits
 void end_program();       // ld.so's part of the exit, and then the look
+
+// agent_adopt.cc: what is made of it.
+void adopt_learned();  // in the zygote
+void touch_learned();  // in a new clone
 
 // agent_release.cc: becomes the program that a request describes, and calls its main.
 //

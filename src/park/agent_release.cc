@@ -216,6 +216,7 @@ int call_main(const RequestView& request, std::uint64_t* words) {
 // to wait for us, so that there is a processor for each of the two.
 void order_next() {
   if (state.program->clonable.load() == 0) return;
+  state.program->releases.fetch_add(1, std::memory_order_relaxed);
   if (park::count_warm(*state.program) >= state.program->want.load()) return;
   state.program->orders.fetch_add(1);
   os::raw_syscall(SYS_futex, os::arg(&state.program->orders), FUTEX_WAKE, 1);

@@ -186,6 +186,7 @@ int live_as_clone(unsigned k, std::uint32_t generation) {
   renew_randomness();
   run_child_handlers();
   touch_learned();
+  prepare_to_learn();
   take_usual_slices();
   set_state(slot.state, SlotState::idle);
   return serve(kSlotFds + static_cast<int>(k), slot.state, generation);
@@ -343,6 +344,7 @@ int park(int, char**, char** envp) {
   if (initialised && !own_descriptors_only()) refuse(launch::Reason::opened_descriptors);
   if (!write_manifest(initialised)) refuse(launch::Reason::manifest_full);
   os::raw_syscall(SYS_munmap, os::arg(state.manifest), park::kManifestBytes);
+  gather_locale_files();
   note_regions();
   os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
   if (os::raw_syscall(SYS_getppid) != state.program->owner.load()) leave(0);

@@ -56,8 +56,9 @@ struct PageRange {
 };
 inline constexpr unsigned kMaxPageRanges = 220;
 
-// Learning happens once: nobody -> one clone -> the ranges are there.
-enum class LearnState : std::uint32_t { unknown, learning, known };
+// Learning happens twice, each time by one clone (agent_learn.cc): nothing is known -> one takes down
+// what is in its page tables -> done -> one looks what was accessed -> done.
+enum class LearnState : std::uint32_t { unknown, learning, present, looking, accessed };
 
 // A page of its own: a clone maps only this of the table.
 struct alignas(4096) Program {
@@ -69,6 +70,7 @@ struct alignas(4096) Program {
   std::atomic<std::uint32_t> self_state;  // SlotState of the zygote itself (idle when claimable)
   std::atomic<std::uint32_t> want;        // idle clones to keep
   std::atomic<std::uint32_t> orders;      // raised to have slots filled; the zygote's futex word
+  std::atomic<std::uint32_t> releases;    // clones that have become the program
   std::atomic<std::uint32_t> learn_state;
   std::atomic<std::uint32_t> range_count;
   std::uint32_t manifest_used;  // bytes of manifest, valid from parked on
