@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -57,7 +58,12 @@ void make_room(const std::string& directory) {
   while (const dirent* entry = ::readdir(d)) {
     struct stat s;
     const std::string name = directory + "/" + entry->d_name;
-    if (entry->d_name[0] == '.' || ::stat(name.c_str(), &s) != 0) continue;
+    if (::lstat(name.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) continue;
+    if (entry->d_name[0] == '.') {
+      // What a run was killed over while it wrote it; nobody writes for a minute.
+      if (s.st_mtime + 60 < ::time(nullptr)) ::unlink(name.c_str());
+      continue;
+    }
     ++count;
     if (oldest.empty() || s.st_mtime < oldest_time) {
       oldest = entry->d_name;
@@ -138,6 +144,7 @@ void save_profile(const std::string& directory, const std::string& file, const P
   const std::string text = format_profile(profile);
   // Several runs of the script may end at once: each has a file of its own until the rename.
   const std::string temporary = directory + "/." + std::to_string(::getpid()) + ".new";
+  ::unlink(temporary.c_str());  // of a process that had our pid and was killed here
   const os::Fd fd(
       ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd.valid()) return;
