@@ -109,7 +109,7 @@ pid_t launch_parked(Caller& caller) {
 // ---- Between launches, not timed
 // -------------------------------------------------------------------
 
-// Waits until the pool has as many idle clones as it wants.
+// Waits until the pool has so many idle clones that it orders no more.
 bool await_idle(const Caller& caller) {
   const park::Program& program = caller.pool->table().programs[caller.program];
   const long deadline = now_ns() + (kPatienceMs * 1'000'000L);
@@ -118,7 +118,7 @@ bool await_idle(const Caller& caller) {
     for (const park::Slot& slot : program.slots) {
       idle += park::state_of(slot.state) == park::SlotState::idle;
     }
-    if (idle >= program.want.load()) return true;
+    if (idle + (program.want.load() + 1) / 2 > program.want.load()) return true;
     const timespec pause{0, 50'000};
     ::nanosleep(&pause, nullptr);
   }

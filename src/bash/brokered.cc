@@ -124,6 +124,7 @@ Front::Reason Front::broker_exec(const char* path, char* const* argv, char* cons
       reason = Reason::request_too_large;
       break;
     }
+    upstream_->refill(index);
     if (!upstream_->wait_taken(*claim)) continue;
     count(path, Rung::brokered, Reason::none);
     broker(*claim);

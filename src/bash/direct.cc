@@ -239,6 +239,7 @@ Pending* Front::fill_pending(const Order& order, const Claimed& claimed) {
   pending->hidden = false;
   pending->ended = false;
   pending->settled = false;
+  pending->replaced = false;
   pending->pool = claimed.pool;
   pending->brokered = claimed.brokered;
   pending->claim = claimed.claim;

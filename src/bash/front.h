@@ -71,6 +71,7 @@ struct Pending {
   unsigned element = 0;        // hidden: its place in the pipeline
   park::Pool* pool = nullptr;  // where its process came from; null: it was forked
   bool brokered = false;  // its process is not our child: the pool's owner passes the status on
+  bool replaced = false;  // another process was ordered in the place of its own
   bool settled = false;   // taken: it won't be repeated, nothing is kept for it any more
   pid_t shell_pid = 0;    // what bash was told
   pid_t pid = 0;          // what it is now
@@ -207,6 +208,7 @@ class Front {
   // waiting.cc
   Pending* pending_of(pid_t pid);
   pid_t note(pid_t pid, int status);
+  void refill();
   Pending* collect_brokered();
   Pending* running_brokered();
   pid_t end_pending(Pending& pending, int status);

@@ -2,6 +2,7 @@
 #include "bash/patching.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <link.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -64,12 +65,13 @@ bool reaches(const unsigned char* from, const void* to) {
   return distance >= INT32_MIN && distance <= INT32_MAX;
 }
 
-void write_jump(unsigned char* at, const void* to) {
+// Makes in `jump` the instruction that, standing at `at`, leads to `to`.
+void make_jump(unsigned char* jump, const unsigned char* at, const void* to) {
   const auto distance = static_cast<std::int32_t>(
       reinterpret_cast<std::intptr_t>(to) -
       (reinterpret_cast<std::intptr_t>(at) + static_cast<long>(kJumpBytes)));
-  at[0] = 0xe9;
-  std::memcpy(at + 1, &distance, sizeof distance);
+  jump[0] = 0xe9;
+  std::memcpy(jump + 1, &distance, sizeof distance);
 }
 
 unsigned write_far_jump(unsigned char* at, const void* to) {
@@ -100,6 +102,15 @@ bool Patcher::find_tables() {
   return relocations_ != nullptr && symbols_ != nullptr && strings_ != nullptr;
 }
 
+bool Patcher::write(unsigned long address, const void* bytes, std::size_t size, int protection) {
+  if (!memory_.valid()) memory_.reset(::open("/proc/self/mem", O_RDWR | O_CLOEXEC));
+  const auto written = static_cast<ssize_t>(size);
+  if (::pwrite(memory_.get(), bytes, size, static_cast<off_t>(address)) == written) return true;
+  if (!protect(address, size, protection | PROT_WRITE)) return false;
+  std::memcpy(reinterpret_cast<void*>(address), bytes, size);
+  return protect(address, size, protection);
+}
+
 bool Patcher::import(const char* name, void* replacement, void** original) {
   if (!find_tables()) return false;
   const auto* rela = static_cast<const ElfW(Rela)*>(relocations_);
@@ -111,11 +122,8 @@ bool Patcher::import(const char* name, void* replacement, void** original) {
     void* current;
     std::memcpy(&current, reinterpret_cast<void*>(slot), sizeof current);
     *original = current;
-    // The table was made read-only after relocation (RELRO): open it for one store.
-    if (!protect(slot, sizeof current, PROT_READ | PROT_WRITE)) return false;
-    std::memcpy(reinterpret_cast<void*>(slot), &replacement, sizeof replacement);
-    protect(slot, sizeof current, PROT_READ);
-    return true;
+    // The table was made read-only after relocation (RELRO).
+    return write(slot, &replacement, sizeof replacement, PROT_READ);
   }
   return false;
 }
@@ -157,12 +165,11 @@ bool Patcher::entry(void* function, void* replacement, void** original) {
   const unsigned head = write_far_jump(at, replacement);
   unsigned char* kept = at + head;
   std::memcpy(kept, code, moved);
-  write_jump(kept + moved, code + moved);
+  make_jump(kept + moved, kept + moved, code + moved);
   *original = kept;
-  const auto address = reinterpret_cast<unsigned long>(code);
-  if (!protect(address, kJumpBytes, PROT_READ | PROT_WRITE | PROT_EXEC)) return false;
-  write_jump(code, at);
-  return protect(address, kJumpBytes, PROT_READ | PROT_EXEC);
+  unsigned char jump[kJumpBytes];
+  make_jump(jump, code, at);
+  return write(reinterpret_cast<unsigned long>(code), jump, sizeof jump, PROT_READ | PROT_EXEC);
 }
 
 #else

@@ -10,6 +10,10 @@
 // unusual (no such slot, instructions that can't be moved, another processor).
 #pragma once
 
+#include <cstddef>
+
+#include "os/fd.h"
+
 namespace prewarm::bash {
 
 class Patcher {
@@ -28,7 +32,12 @@ class Patcher {
  private:
   bool find_tables();
   bool make_trampolines(void* near);
+  // Writes where the program itself may only do as `protection` says. Through /proc/self/mem if
+  // possible: changing the protection for a moment leaves a mapping in pieces, and each of those
+  // makes every fork of the shell dearer.
+  bool write(unsigned long address, const void* bytes, std::size_t size, int protection);
 
+  os::Fd memory_;  // /proc/self/mem
   bool tables_known_ = false;
   unsigned long base_ = 0;
   const void* relocations_ = nullptr;

@@ -88,6 +88,16 @@ void Front::settle() {
   }
 }
 
+// Has what was released replaced. Now, because the shell is about to sleep: the zygote then runs
+// beside the program, and not in the way of its start.
+void Front::refill() {
+  for (Pending& p : pendings_) {
+    if (!p.active || p.replaced || p.pool == nullptr) continue;
+    p.pool->refill(p.claim.program);
+    p.replaced = true;
+  }
+}
+
 pid_t Front::wait(pid_t pid, int* status, int options) {
   const bool looking = look_.pid() != 0 && !look_ended_;
   if (pool_ == nullptr && retired_.empty() && finished_.empty() && !looking &&
@@ -96,6 +106,7 @@ pid_t Front::wait(pid_t pid, int* status, int options) {
     if (r > 0 && living_ > 0 && (status == nullptr || has_ended(*status))) --living_;
     return r;
   }
+  refill();
   settle();
   if (pid == -1 && !finished_.empty()) {
     const Finished f = finished_.back();
@@ -217,6 +228,7 @@ pid_t Front::note(pid_t pid, int status) {
 // but for the last. bash's forked child would have waited for them before it ended.
 void Front::finish_hidden() {
   if (hidden_statuses_.empty()) return;
+  refill();
   sigset_t child;
   sigset_t before;
   sigemptyset(&child);

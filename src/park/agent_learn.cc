@@ -35,7 +35,7 @@ bool advance_learning(LearnState from, LearnState to) {
 
 // Ranges as they are taken down, in order of address.
 struct Recorder {
-  PageRange ranges[park::kMaxPageRanges];
+  PageRange* ranges;
   unsigned count;
 
   void add(const Region& region, std::uint64_t address, bool written) {
@@ -49,15 +49,11 @@ struct Recorder {
     }
     if (count < park::kMaxPageRanges) ranges[count++] = {address, 1, written};
   }
-
-  void publish(LearnState now) const {
-    for (unsigned i = 0; i < count; ++i) state.program->ranges[i] = ranges[i];
-    state.program->range_count.store(count);
-    state.program->learn_state.store(static_cast<std::uint32_t>(now), std::memory_order_release);
-  }
 };
 
-void learn_present(Recorder& recorder, long pagemap) {
+// The table's page is where they are to be.
+void learn_present(long pagemap) {
+  Recorder recorder{state.program->ranges, 0};
   for (unsigned i = 0; i < region_count; ++i) {
     const Region& region = regions[i];
     walk_pages(region.start, region.end, pagemap, [&](std::uint64_t at, std::uint64_t entry) {
@@ -69,6 +65,7 @@ void learn_present(Recorder& recorder, long pagemap) {
       }
     });
   }
+  state.program->range_count.store(recorder.count);
 }
 
 // Makes each page that is there a mapping of its own: /proc/self/smaps, which alone tells what was
@@ -150,30 +147,35 @@ void learn_accessed(Recorder& recorder, long pagemap) {
 }
 
 // In the regions that fork copies, what was accessed; elsewhere what was learned before.
-void look_closely(Recorder& recorder, long pagemap) {
+void look_closely(long pagemap) {
   for (unsigned i = 0; i < region_count; ++i) {
     if (regions[i].copied) separate_pages(regions[i], pagemap);
   }
+  PageRange ranges[park::kMaxPageRanges];
+  Recorder recorder{ranges, 0};
   learn_accessed(recorder, pagemap);
   const std::uint32_t known = state.program->range_count.load();
   for (std::uint32_t i = 0; i < known && i < park::kMaxPageRanges; ++i) {
     const PageRange& range = state.program->ranges[i];
     if (copied_region_of(range.start) != nullptr) continue;
-    if (recorder.count < park::kMaxPageRanges) recorder.ranges[recorder.count++] = range;
+    if (recorder.count < park::kMaxPageRanges) ranges[recorder.count++] = range;
   }
+  for (unsigned i = 0; i < recorder.count; ++i) state.program->ranges[i] = ranges[i];
+  state.program->range_count.store(recorder.count);
 }
 
 void learn() {
   const long pagemap = open_pagemap();
   if (pagemap < 0) return;
-  static Recorder recorder;
   if (closely) {
-    look_closely(recorder, pagemap);
+    look_closely(pagemap);
   } else {
-    learn_present(recorder, pagemap);
+    learn_present(pagemap);
   }
   os::raw_syscall(SYS_close, pagemap);
-  recorder.publish(closely ? LearnState::accessed : LearnState::present);
+  const auto learned = static_cast<std::uint32_t>(closely ? LearnState::accessed
+                                                          : LearnState::present);
+  state.program->learn_state.store(learned, std::memory_order_release);
 }
 
 }  // namespace

@@ -212,22 +212,12 @@ int call_main(const RequestView& request, std::uint64_t* words) {
   return state.real_main(static_cast<int>(h.argc), argv, env);
 }
 
-// Has the zygote make another clone in our place. We do it, not whoever released us: that goes on
-// to wait for us, so that there is a processor for each of the two.
-void order_next() {
-  if (state.program->clonable.load() == 0) return;
-  state.program->releases.fetch_add(1, std::memory_order_relaxed);
-  if (park::count_warm(*state.program) >= state.program->want.load()) return;
-  state.program->orders.fetch_add(1);
-  os::raw_syscall(SYS_futex, os::arg(&state.program->orders), FUTEX_WAKE, 1);
-}
-
 // Everything between taking a request and calling main.
 int become(const RequestView& request, Received& received, int socket) {
   const RequestHeader& h = *request.header;
   os::raw_syscall(SYS_close, socket);
   os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
-  order_next();
+  state.program->releases.fetch_add(1, std::memory_order_relaxed);
   const bool learns = socket != kControlFd && start_learning();
   if (!learns) os::raw_syscall(SYS_munmap, os::arg(state.program), sizeof(Program));
   // Before the descriptors are placed: it may stand where one of them belongs.

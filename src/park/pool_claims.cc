@@ -88,9 +88,10 @@ void Pool::order_refill(unsigned index) {
 
 void Pool::refill(unsigned index) {
   const Program& program = table_->programs[index];
-  if (program.clonable.load() != 0 && count_warm(program) < program.want.load()) {
-    order_refill(index);
-  }
+  if (program.clonable.load() == 0) return;
+  // Several at a time where several are kept: each order wakes the zygote up.
+  const unsigned want = program.want.load();
+  if (count_warm(program) + (want + 1) / 2 <= want) order_refill(index);
 }
 
 Reason Pool::check_fresh(unsigned index, char* const* env) {
