@@ -95,6 +95,7 @@ Front::Reason Front::broker_exec(const char* path, char* const* argv, char* cons
       asks = asks || std::strstr(*a, "/proc") != nullptr;
     if (asks) return Reason::other_parent;
   }
+  look_anew();
   if (!upstream_inherited_.unchanged()) return Reason::limits_changed;
   if (const Reason r = upstream_->check_fresh(index, env); r != Reason::none) return r;
   if (!descriptors.inheritable(scratch_fds_)) return Reason::too_many_descriptors;

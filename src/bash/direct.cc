@@ -79,8 +79,15 @@ bool mentions_proc(const Order& order) {
   return false;
 }
 
+void Front::look_anew() {
+  looked_at_ = {};
+  if (pool_ != nullptr) pool_->look_anew();
+  if (upstream_ != nullptr) upstream_->look_anew();
+}
+
 pid_t Front::instead_of_fork() {
   fork_reason_ = Reason::none;
+  look_anew();
   if (outdated_) drop_pool();
   outdated_ = false;
   if (!shell_may_launch()) return 0;
@@ -117,8 +124,11 @@ pid_t Front::launch_simple() {
 
 // What the program would inherit from the shell.
 bool Front::fill_descriptors(Order& order) {
-  if (!descriptors.inheritable(scratch_fds_)) return false;
-  remove_closed(scratch_fds_, frame.fds_to_close);
+  if (!looked_at_.descriptors) {
+    if (!descriptors.inheritable(scratch_fds_)) return false;
+    remove_closed(scratch_fds_, frame.fds_to_close);
+    looked_at_.descriptors = true;
+  }
   if (scratch_fds_.size() > launch::kMaxDescriptors) return false;
   for (const int fd : scratch_fds_) order.descriptors.push_back({fd, fd});
   return true;
@@ -187,7 +197,8 @@ Reason Front::claim(const Order& order, Claimed& claimed) {
   const int program = pool_ == nullptr ? -1 : pool_->find(path);
   if (program < 0) return claim_brokered(order, claimed);
   const auto index = static_cast<unsigned>(program);
-  if (!inherited_.unchanged()) {
+  looked_at_.inherited = looked_at_.inherited || inherited_.unchanged();
+  if (!looked_at_.inherited) {
     outdated_ = true;
     return Reason::limits_changed;
   }
@@ -216,7 +227,9 @@ Reason Front::claim_brokered(const Order& order, Claimed& claimed) {
   if (program < 0) return Reason::not_parked_yet;
   const auto index = static_cast<unsigned>(program);
   if (upstream_->asks_parent(index) || mentions_proc(order)) return Reason::other_parent;
-  if (!upstream_inherited_.unchanged()) return Reason::limits_changed;
+  looked_at_.upstream_inherited =
+      looked_at_.upstream_inherited || upstream_inherited_.unchanged();
+  if (!looked_at_.upstream_inherited) return Reason::limits_changed;
   if (const Reason r = upstream_->check_fresh(index, order.env); r != Reason::none) return r;
   const auto result = upstream_->claim(index, park::SlotKind::brokered, kClaimWaitMs);
   if (!result) return result.error();

@@ -242,6 +242,14 @@ class Front {
   std::vector<std::unique_ptr<park::Pool>> retired_;  // shut down, with launches still running
   Inherited inherited_;                               // what held when pool_ was made
   Inherited upstream_inherited_;
+  // What has been looked at for the call of fork that is under way: it may be answered by several
+  // launches, between which nothing runs.
+  struct {
+    bool inherited = false;  // unchanged
+    bool upstream_inherited = false;
+    bool descriptors = false;  // in scratch_fds_
+  } looked_at_;
+  void look_anew();
   bool parking_refused_ = false;
   bool outdated_ = false;  // our parked processes inherited what no longer holds
   std::vector<std::pair<std::string, Reason>> refusals_;  // programs that can't be parked, and why

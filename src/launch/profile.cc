@@ -48,30 +48,40 @@ bool make_directories(const std::string& path) {
   return true;
 }
 
-// Removes the oldest profile when there are too many.
-void make_room(const std::string& directory) {
+// Calls visit(name) for each file in `directory`.
+template <class Visit>
+void for_each_file(const std::string& directory, Visit visit) {
   DIR* d = ::opendir(directory.c_str());
   if (d == nullptr) return;
+  while (const dirent* entry = ::readdir(d)) visit(std::string(entry->d_name));
+  ::closedir(d);
+}
+
+// Makes room for one more profile, if there is none: the oldest goes, and what runs left that were
+// killed while they wrote (nobody writes for a minute).
+void make_room(const std::string& directory) {
+  constexpr time_t kAbandoned = 60;
   std::size_t count = 0;
+  for_each_file(directory, [&count](const std::string&) { ++count; });
+  if (count < kMaxProfiles) return;
+  std::size_t profiles = 0;
   std::string oldest;
   time_t oldest_time = 0;
-  while (const dirent* entry = ::readdir(d)) {
+  for_each_file(directory, [&](const std::string& name) {
     struct stat s;
-    const std::string name = directory + "/" + entry->d_name;
-    if (::lstat(name.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) continue;
-    if (entry->d_name[0] == '.') {
-      // What a run was killed over while it wrote it; nobody writes for a minute.
-      if (s.st_mtime + 60 < ::time(nullptr)) ::unlink(name.c_str());
-      continue;
+    const std::string path = directory + "/" + name;
+    if (::lstat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) return;
+    if (name[0] == '.') {
+      if (s.st_mtime + kAbandoned < ::time(nullptr)) ::unlink(path.c_str());
+      return;
     }
-    ++count;
+    ++profiles;
     if (oldest.empty() || s.st_mtime < oldest_time) {
-      oldest = entry->d_name;
+      oldest = path;
       oldest_time = s.st_mtime;
     }
-  }
-  if (count >= kMaxProfiles) ::unlink((directory + "/" + oldest).c_str());
-  ::closedir(d);
+  });
+  if (profiles >= kMaxProfiles) ::unlink(oldest.c_str());
 }
 
 }  // namespace

@@ -155,21 +155,25 @@ struct SchedulingAttributes {
 
 SchedulingAttributes usual;  // what the program is to have
 
-// Making clones is work ahead of time, and must not keep the shell or a released program waiting: a
-// task that wakes up goes first if its slice is shorter (EEVDF). A lower priority would do the same,
-// but nobody without privileges gets the old one back.
-void take_long_slices() {
+// Making clones is work ahead of time, and must not keep the shell or a released program waiting.
+// As a batch task with a long slice it doesn't preempt who wakes it, and is preempted by whoever
+// wakes up with a shorter one (EEVDF). A lower priority would do the same, but nobody without
+// privileges gets the old one back.
+void work_in_background() {
+  constexpr std::uint32_t kOther = 0;
+  constexpr std::uint32_t kBatch = 3;
   constexpr std::uint64_t kLongest = 100000000;
   SchedulingAttributes now{};
   if (os::raw_syscall(SYS_sched_getattr, 0, os::arg(&now), sizeof now, 0) != 0) return;
-  if (now.policy != 0 /* SCHED_OTHER */ || now.runtime == 0) return;
+  if (now.policy != kOther) return;
   usual = now;
-  now.runtime = kLongest;
+  usual.runtime = 0;  // the system's default slice
+  now.policy = kBatch;
+  if (now.runtime != 0) now.runtime = kLongest;
   if (os::raw_syscall(SYS_sched_setattr, 0, os::arg(&now), 0) != 0) usual.size = 0;
-  usual.runtime = 0;
 }
 
-void take_usual_slices() {
+void work_as_usual() {
   if (usual.size != 0) os::raw_syscall(SYS_sched_setattr, 0, os::arg(&usual), 0);
 }
 
@@ -187,7 +191,7 @@ int live_as_clone(unsigned k, std::uint32_t generation) {
   run_child_handlers();
   touch_learned();
   prepare_to_learn();
-  take_usual_slices();
+  work_as_usual();
   set_state(slot.state, SlotState::idle);
   return serve(kSlotFds + static_cast<int>(k), slot.state, generation);
 }
@@ -351,7 +355,7 @@ int park(int, char**, char** envp) {
   const bool clonable = state.may_clone && learn_thread_state() && fork_handlers_are_known();
   if (clonable) {
     if (!send_slot_sockets()) refuse(launch::Reason::system_refused);
-    take_long_slices();
+    work_in_background();
     publish_parked(true);
     return zygote_loop();
   }

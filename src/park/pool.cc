@@ -317,7 +317,9 @@ void Pool::shut_down() {
     entry.control.reset();
     entry.slot_sockets.clear();
   }
-  const auto reap = [](std::atomic<std::int32_t>& pid) {
+  // All are told before the first is waited for: they end side by side.
+  std::vector<pid_t> ending;
+  const auto end = [&ending](std::atomic<std::int32_t>& pid) {
     const pid_t p = pid.exchange(0);
     siginfo_t info{};
     // Only if it is a child of ours.
@@ -325,19 +327,22 @@ void Pool::shut_down() {
       return;
     }
     ::kill(p, SIGKILL);
-    while (::waitpid(p, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    ending.push_back(p);
   };
   for (unsigned i = 0; i < program_count_; ++i) {
     Program& program = table_->programs[i];
     if (state_of_program(program) == ProgramState::vacant) continue;
-    if (state_of(program.self_state) != SlotState::running) reap(program.pid);
+    if (state_of(program.self_state) != SlotState::running) end(program.pid);
     for (Slot& slot : program.slots) {
       end_unreleased(slot);
       const SlotState s = state_of(slot.state);
-      if (s == SlotState::empty || s == SlotState::idle) reap(slot.pid);
+      if (s == SlotState::empty || s == SlotState::idle) end(slot.pid);
     }
     program.state.store(static_cast<std::uint32_t>(ProgramState::gone));
+  }
+  for (const pid_t p : ending) {
+    while (::waitpid(p, nullptr, 0) < 0 && errno == EINTR) {
+    }
   }
 }
 

@@ -76,8 +76,10 @@ class Pool {
   // only what was taken over before the fork.
   void take_over_parked();
 
-  // Whether what was parked is still what `path` names and would start the same in `env`.
+  // Whether what was parked is still what `path` names and would start the same in `env`. A file
+  // that several programs need is looked at once until look_anew is called.
   launch::Reason check_fresh(unsigned program, char* const* env);
+  void look_anew() { seen_files_.clear(); }
 
   // Sends `request` to the claimed process. False: it can't be sent; the claim is given up.
   bool release(const Claim& claim, const launch::LaunchRequest& request);
@@ -133,7 +135,7 @@ class Pool {
   struct Entry;
   struct WatchedFile {
     std::string path;
-    FileIdentity identity;
+    FileIdentity identity{};  // none if it doesn't exist
     bool exists = true;
   };
   struct WatchedVariable {
@@ -163,6 +165,7 @@ class Pool {
   std::expected<Claim, launch::Reason> claim_self(unsigned program);
   std::expected<Claim, launch::Reason> claim_slot(unsigned program, SlotKind kind, int wait_ms);
   void order_refill(unsigned index);
+  bool is_unchanged(const WatchedFile& file);
   static void end_unreleased(Slot& slot);
   static Ended end_slot(Slot& slot, SlotState was, int status);
 
@@ -173,6 +176,7 @@ class Pool {
   unsigned program_count_ = 0;
   Entry entries_[kMaxPrograms];
   std::vector<char> wire_;
+  std::vector<WatchedFile> seen_files_;  // since look_anew
   std::vector<int> wire_fds_;
 };
 

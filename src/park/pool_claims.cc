@@ -94,14 +94,21 @@ void Pool::refill(unsigned index) {
   if (count_warm(program) + (want + 1) / 2 <= want) order_refill(index);
 }
 
+bool Pool::is_unchanged(const WatchedFile& file) {
+  for (const WatchedFile& seen : seen_files_) {
+    if (seen.path == file.path) return seen.exists == file.exists && seen.identity == file.identity;
+  }
+  WatchedFile& seen = seen_files_.emplace_back();
+  seen.path = file.path;
+  seen.exists = identify_file(file.path.c_str(), seen.identity);
+  return seen.exists == file.exists && seen.identity == file.identity;
+}
+
 Reason Pool::check_fresh(unsigned index, char* const* env) {
   Entry& entry = entries_[index];
   FileIdentity now;
   bool same = identify_file(entry.path.c_str(), now) && now == entry.identity;
-  for (const auto& file : entry.files) {
-    const bool exists = identify_file(file.path.c_str(), now);
-    same = same && exists == file.exists && (!exists || now == file.identity);
-  }
+  for (const auto& file : entry.files) same = same && is_unchanged(file);
   if (!same) {
     entry.stale = true;
     return Reason::file_changed;
