@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "park/part.h"
 #include "park/pool_internal.h"
 
 namespace prewarm::park {
@@ -65,8 +66,8 @@ os::Result<std::unique_ptr<Pool>> Pool::create(PoolOptions options) {
   constexpr int kLowestFloor = 16;
   options.descriptor_floor = std::max(options.descriptor_floor, kLowestFloor);
   std::unique_ptr<Pool> pool(new Pool(std::move(options)));
-  if (::access(pool->options_.agent_path.c_str(), R_OK) != 0) {
-    return os::failed("find the agent", pool->options_.agent_path);
+  if (!pool->agent_is_whole()) {
+    return os::failed_with(0, "use as agent", pool->options_.agent_path);
   }
   if (auto mapped = pool->map_table(); !mapped) return std::unexpected(mapped.error());
   pool->null_fd_ = os::move_above(os::Fd(::open("/dev/null", O_RDWR | O_CLOEXEC)),
@@ -93,6 +94,17 @@ Pool::~Pool() {
   if (table_ == nullptr) return;
   if (is_owner()) shut_down();
   abandon();
+}
+
+// Removed or replaced, as by an upgrade: what is parked without the agent would run.
+bool Pool::agent_is_whole() {
+  FileIdentity now;
+  const char* path = options_.agent_path.c_str();
+  if (!identify_file(path, now)) return false;
+  if (now == agent_) return true;
+  if (!is_part(path, Part::agent)) return false;
+  agent_ = now;
+  return true;
 }
 
 bool Pool::is_owner() const { return table_ != nullptr && table_->owner.load() == ::getpid(); }
@@ -167,6 +179,7 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   const Eligibility eligible = check_program(path, options_.more_directories.c_str());
   if (eligible.reason != Reason::none) return std::unexpected(eligible.reason);
   if (has_loader_variables(env)) return std::unexpected(Reason::library_path);
+  if (!agent_is_whole()) return std::unexpected(Reason::agent_missing);
   unsigned index = 0;
   while (index < program_count_ && !is_free(table_->programs[index])) ++index;
   if (index == kMaxPrograms) return std::unexpected(Reason::limit_reached);

@@ -157,6 +157,7 @@ class Pool {
 
   explicit Pool(PoolOptions options) : options_(std::move(options)) {}
   os::Result<void> map_table();
+  bool agent_is_whole();
   launch::Reason open_program(unsigned program);
   bool receive_sockets(Entry& entry);
   bool read_manifest(unsigned program);
@@ -167,6 +168,7 @@ class Pool {
   static Ended end_slot(Slot& slot, SlotState was, int status);
 
   PoolOptions options_;
+  FileIdentity agent_;  // of the file that was found to be the agent
   Table* table_ = nullptr;
   os::Fd table_fd_;
   os::Fd null_fd_;
