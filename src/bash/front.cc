@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "bash/limits.h"
 #include "bash/report.h"
 
 namespace prewarm::bash {
@@ -31,6 +33,23 @@ int descriptor_floor() {
   const auto top = std::min<rlim_t>(limit.rlim_cur, 1024);
   return static_cast<int>(top / 2);
 }
+
+// As long as this lives, a file that grows beyond RLIMIT_FSIZE is an error and no signal: the end of
+// a script must not be by what we write.
+class FileSizeSignalIgnored {
+ public:
+  FileSizeSignalIgnored() {
+    struct sigaction ignore{};
+    ignore.sa_handler = SIG_IGN;
+    ::sigaction(SIGXFSZ, &ignore, &before_);
+  }
+  ~FileSizeSignalIgnored() { ::sigaction(SIGXFSZ, &before_, nullptr); }
+  FileSizeSignalIgnored(const FileSizeSignalIgnored&) = delete;
+  FileSizeSignalIgnored& operator=(const FileSizeSignalIgnored&) = delete;
+
+ private:
+  struct sigaction before_;
+};
 
 void write_all(int fd, const std::string& text) {
   std::size_t done = 0;
@@ -88,7 +107,7 @@ bool Front::prepare_pool() {
   if (pool_ != nullptr) return true;
   if (parking_refused_) return false;
   parking_refused_ = true;
-  if (settings_.max_warm == 0 || !Inherited::limits_allow_parking()) return false;
+  if (settings_.max_warm == 0 || !limits_allow_parking()) return false;
   floor_ = descriptor_floor();
   descriptors.start();
   park::PoolOptions options;
@@ -249,6 +268,7 @@ void Front::at_exit() {
   if (upstream_ != nullptr || subshell_ || reported_) return;
   reported_ = true;
   end_look();
+  const FileSizeSignalIgnored ignored;
   remember();
   if (settings_.stats) write_all(2, stats_table(tally_));
   if (!settings_.stats_json.empty()) {

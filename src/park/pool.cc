@@ -288,11 +288,31 @@ Reason Pool::open_program(unsigned index) {
   if (!is_owner()) return Reason::not_parked_yet;
   entry.spawn.reset();
   if ((program.clonable.load() != 0 && !receive_sockets(entry)) || !read_manifest(index)) {
-    entry.stale = true;
+    retire(index);
     return Reason::file_changed;
   }
   entry.opened = true;
   return Reason::none;
+}
+
+// What was parked of it is of no use any more, and goes. What was claimed or runs is not touched.
+void Pool::retire(unsigned index) {
+  entries_[index].stale = true;
+  if (!is_owner()) return;
+  Program& program = table_->programs[index];
+  // The zygote first: it makes up for what goes.
+  const SlotState self = state_of(program.self_state);
+  if (self != SlotState::claimed && self != SlotState::running) {
+    forget({index, -1, program.pid.load(), 0});
+  }
+  for (unsigned k = 0; k < kSlotsPerProgram; ++k) {
+    Slot& slot = program.slots[k];
+    if (!advance(slot.state, SlotState::idle, SlotState::claimed)) continue;
+    forget({index, static_cast<int>(k), slot.pid.load(), 0});
+  }
+  // One that is just being made finds nobody at the other end.
+  entries_[index].control.reset();
+  entries_[index].slot_sockets.clear();
 }
 
 void Pool::take_over_parked() {

@@ -159,6 +159,7 @@ class Pool {
   os::Result<void> map_table();
   bool agent_is_whole();
   launch::Reason open_program(unsigned program);
+  void retire(unsigned program);
   bool receive_sockets(Entry& entry);
   bool read_manifest(unsigned program);
   std::expected<Claim, launch::Reason> claim_self(unsigned program);

@@ -102,7 +102,7 @@ Reason Pool::check_fresh(unsigned index, char* const* env) {
     same = same && exists == file.exists && (!exists || now == file.identity);
   }
   if (!same) {
-    entry.stale = true;
+    retire(index);
     return Reason::file_changed;
   }
   if (has_loader_variables(env)) return Reason::library_path;
