@@ -51,7 +51,7 @@ constexpr char kOomScore[] = "/proc/self/oom_score_adj";
 
 }  // namespace
 
-void Inherited::snapshot(int floor) {
+bool Inherited::snapshot(int floor) {
   control_group_ = os::move_above(open_own(kControlGroup), floor);
   oom_score_ = os::move_above(open_own(kOomScore), floor);
   of_ = ::getpid();
@@ -59,6 +59,7 @@ void Inherited::snapshot(int floor) {
   oom_score_text_ = text_of(oom_score_);
   std::memset(&values_, 0, sizeof values_);
   read(values_);
+  return control_group_.valid() && oom_score_.valid();
 }
 
 bool Inherited::unchanged() const {

@@ -18,8 +18,9 @@ namespace prewarm::bash {
 // those of what it parked.
 class Inherited {
  public:
-  // Takes what holds now as the reference. `floor`: lowest number for own descriptors.
-  void snapshot(int floor);
+  // Takes what holds now as the reference. `floor`: lowest number for own descriptors. False: not
+  // all of it can be told.
+  bool snapshot(int floor);
   bool unchanged() const;
   bool owns_descriptor(int fd) const;
 

@@ -26,13 +26,19 @@ class Patcher {
   bool finish();
 
  private:
+  struct Relocations {
+    const void* start = nullptr;
+    unsigned long size = 0;
+  };
   bool find_tables();
+  bool import_from(const Relocations& relocations, const char* name, void* replacement,
+                   void** original);
   bool make_trampolines(void* near);
 
   bool tables_known_ = false;
   unsigned long base_ = 0;
-  const void* relocations_ = nullptr;
-  unsigned long relocations_size_ = 0;
+  Relocations calls_;  // of functions that are only called
+  Relocations data_;   // among others, of functions whose address is taken
   const void* symbols_ = nullptr;
   const char* strings_ = nullptr;
   unsigned char* trampolines_ = nullptr;

@@ -192,6 +192,10 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   entry = Entry{};
   entry.control = os::move_above(os::Fd(pair[0]), options_.descriptor_floor);
   const os::Fd theirs = os::move_above(os::Fd(pair[1]), options_.descriptor_floor);
+  if (!entry.control.valid() || !theirs.valid()) {
+    entry.control.reset();
+    return std::unexpected(Reason::limit_reached);
+  }
   entry.path = path;
   entry.identity = eligible.identity;
   entry.asks_parent = eligible.asks_parent;
@@ -241,10 +245,12 @@ bool Pool::receive_sockets(Entry& entry) {
   if (c == nullptr || c->cmsg_type != SCM_RIGHTS) return false;
   const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
   std::memcpy(fds, CMSG_DATA(c), std::min(sizeof fds, count * sizeof(int)));
+  bool moved = true;
   for (std::size_t i = 0; i < count; ++i) {
     entry.slot_sockets.push_back(os::move_above(os::Fd(fds[i]), options_.descriptor_floor));
+    moved = moved && entry.slot_sockets.back().valid();
   }
-  return count == kSlotsPerProgram && (message.msg_flags & MSG_CTRUNC) == 0;
+  return moved && count == kSlotsPerProgram && (message.msg_flags & MSG_CTRUNC) == 0;
 }
 
 bool Pool::read_manifest(unsigned index) {
