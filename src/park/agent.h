@@ -71,6 +71,13 @@ void bind_lazily_bound();
 bool initialise_libraries();                     // true: something was initialised
 extern const char* const kOpensslConfiguration;  // which that has read
 
+// agent_locale.cc
+bool warm_locale();  // false: libc remembers that it has not found one
+// Names to `use` the files and directories that say what locale there is by the name that was
+// loaded: if all stay as they are, main would find the same.
+using UseFile = void (*)(void* data, const char* path);
+void each_locale_file(UseFile use, void* data);
+
 // agent_learn.cc: which pages a launch touches.
 void note_regions();   // in the zygote: what is mapped now
 void touch_learned();  // in a new clone

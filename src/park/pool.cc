@@ -3,10 +3,12 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -24,7 +26,14 @@ namespace {
 using launch::Reason;
 
 bool is_library(const std::string& path) {
-  return path.find(".so") != std::string::npos && path != "/etc/ld.so.cache";
+  return path.find(".so") != std::string::npos && !path.starts_with("/etc/ld.so.");
+}
+
+// The mount that `path` leads to; 0 if it can't be told.
+std::uint64_t mount_of(const char* path) {
+  struct statx s{};
+  if (::statx(AT_FDCWD, path, 0, STATX_MNT_ID, &s) != 0) return 0;
+  return (s.stx_mask & STATX_MNT_ID) != 0 ? s.stx_mnt_id : 0;
 }
 
 // Whether a program's place in the table can be used again.
@@ -73,6 +82,8 @@ os::Result<std::unique_ptr<Pool>> Pool::create(PoolOptions options) {
   pool->null_fd_ = os::move_above(os::Fd(::open("/dev/null", O_RDWR | O_CLOEXEC)),
                                   pool->options_.descriptor_floor);
   if (!pool->null_fd_.valid()) return os::failed("open", "/dev/null");
+  pool->mounts_ = os::move_above(os::Fd(::open("/proc/self/mounts", O_RDONLY | O_CLOEXEC)),
+                                 pool->options_.descriptor_floor);
   return pool;
 }
 
@@ -107,10 +118,20 @@ bool Pool::agent_is_whole() {
   return true;
 }
 
+// What is parked keeps its file system busy. One that was mounted since we began may be unmounted
+// by whoever did that; the root and the shell's own are busy anyway.
+bool Pool::may_be_unmounted(const char* path) {
+  pollfd table{mounts_.get(), POLLPRI, 0};
+  mounts_changed_ = mounts_changed_ || !mounts_.valid() || ::poll(&table, 1, 0) != 0;
+  if (!mounts_changed_) return false;
+  const std::uint64_t mount = mount_of(path);
+  return mount != mount_of("/") && mount != mount_of("/proc/self/exe");
+}
+
 bool Pool::is_owner() const { return table_ != nullptr && table_->owner.load() == ::getpid(); }
 
 bool Pool::owns_descriptor(int fd) const {
-  if (fd == table_fd_.get() || fd == null_fd_.get()) return true;
+  if (fd == table_fd_.get() || fd == null_fd_.get() || fd == mounts_.get()) return true;
   for (unsigned i = 0; i < program_count_; ++i) {
     if (entries_[i].control.get() == fd) return true;
     for (const auto& s : entries_[i].slot_sockets) {
@@ -180,6 +201,7 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   if (eligible.reason != Reason::none) return std::unexpected(eligible.reason);
   if (has_loader_variables(env)) return std::unexpected(Reason::library_path);
   if (!agent_is_whole()) return std::unexpected(Reason::agent_missing);
+  if (may_be_unmounted(path)) return std::unexpected(Reason::new_mount);
   unsigned index = 0;
   while (index < program_count_ && !is_free(table_->programs[index])) ++index;
   if (index == kMaxPrograms) return std::unexpected(Reason::limit_reached);
@@ -199,12 +221,15 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   entry.path = path;
   entry.identity = eligible.identity;
   entry.asks_parent = eligible.asks_parent;
-  for (const auto& directory : eligible.search_directories) {
-    WatchedFile watched{directory, {}, false};
-    watched.exists = identify_file(directory.c_str(), watched.identity);
+  const auto watch = [&entry](std::string file) {
+    WatchedFile watched{std::move(file), {}, false};
+    watched.exists = identify_file(watched.path.c_str(), watched.identity);
     entry.files.push_back(std::move(watched));
-  }
-  entry.parked_at_ns = now_ns(CLOCK_REALTIME);
+  };
+  for (const auto& directory : eligible.search_directories) watch(directory);
+  watch("/etc/ld.so.preload");
+  // The clock by which files are said to have changed.
+  entry.parked_at_ns = now_ns(CLOCK_REALTIME_COARSE);
 
   const bool may_clone =
       want > 0 && isolation == Isolation::clone && eligible.isolation == Isolation::clone;
@@ -264,16 +289,26 @@ bool Pool::read_manifest(unsigned index) {
     std::memcpy(&r, at, sizeof r);
     if (r.text_size > static_cast<std::size_t>(end - at) - sizeof r) return false;
     std::string text(at + sizeof r, r.text_size);
-    if (r.kind == ManifestKind::file) {
-      // Changed while it was being linked: nobody can say which of the two was mapped.
-      if (r.identity.changed_ns >= entry.parked_at_ns) return false;
-      if (is_library(text) && has_own_search_path(text.c_str())) return false;
-      entry.files.push_back({std::move(text), r.identity, true});
-    } else {
-      const auto equals = text.find('=');
-      const bool set = equals != std::string::npos;
-      entry.variables.push_back(
-          {text.substr(0, equals), set ? text.substr(equals + 1) : std::string(), set});
+    switch (r.kind) {
+      case ManifestKind::file:
+        // Changed while it was being linked: nobody can say which of the two was mapped.
+        if (r.identity.changed_ns >= entry.parked_at_ns) return false;
+        if (is_library(text) &&
+            (has_own_search_path(text.c_str()) || may_be_unmounted(text.c_str()))) {
+          return false;
+        }
+        entry.files.push_back({std::move(text), r.identity, true});
+        break;
+      case ManifestKind::missing:
+        entry.files.push_back({std::move(text), {}, false});
+        break;
+      case ManifestKind::variable: {
+        const auto equals = text.find('=');
+        const bool set = equals != std::string::npos;
+        entry.variables.push_back(
+            {text.substr(0, equals), set ? text.substr(equals + 1) : std::string(), set});
+        break;
+      }
     }
     at += (sizeof r + r.text_size + 7) & ~std::size_t{7};
   }
@@ -397,6 +432,7 @@ void Pool::abandon() {
   table_ = nullptr;
   table_fd_.reset();
   null_fd_.reset();
+  mounts_.reset();
   program_count_ = 0;
 }
 

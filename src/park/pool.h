@@ -158,6 +158,7 @@ class Pool {
   explicit Pool(PoolOptions options) : options_(std::move(options)) {}
   os::Result<void> map_table();
   bool agent_is_whole();
+  bool may_be_unmounted(const char* path);
   launch::Reason open_program(unsigned program);
   void retire(unsigned program);
   bool receive_sockets(Entry& entry);
@@ -173,6 +174,8 @@ class Pool {
   Table* table_ = nullptr;
   os::Fd table_fd_;
   os::Fd null_fd_;
+  os::Fd mounts_;  // polled: whether mounts have changed since it was opened
+  bool mounts_changed_ = false;
   unsigned program_count_ = 0;
   Entry entries_[kMaxPrograms];
   std::vector<char> wire_;

@@ -137,7 +137,7 @@ TEST_F(PoolTest, SaysWhyAProgramIsNotParked) {
 TEST_F(PoolTest, ParksNothingByAnAgentThatIsNone) {
   const os::TempDirectory temp;
   PoolOptions own = options();
-  own.agent_path = temp / "agent.so";
+  own.agent_path = temp / "libprewarm-agent.so";
   os::write_file(own.agent_path, "not a library\n");
   EXPECT_FALSE(Pool::create(own).has_value());
   std::filesystem::copy_file(PREWARM_TEST_AGENT, temp / "whole");

@@ -15,7 +15,7 @@ namespace prewarm::park {
 
 inline constexpr std::uint32_t kTableMagic = 0x4d524157;  // "WARM"
 // Agent and owner must agree on every layout in this file and in launch/wire.h.
-inline constexpr std::uint32_t kTableVersion = 1;
+inline constexpr std::uint32_t kTableVersion = 2;
 
 inline constexpr unsigned kMaxPrograms = 64;       // parked programs per pool
 inline constexpr unsigned kSlotsPerProgram = 6;    // clones of one program, at most
@@ -77,9 +77,9 @@ struct alignas(4096) Program {
 static_assert(sizeof(Program) == 4096);
 
 // The manifest of a parked program is a row of records, each with this head, then `text_size`
-// bytes of text. For a file the text is its path; for a variable NAME=VALUE, or NAME if it was
-// not set.
-enum class ManifestKind : std::uint32_t { file = 1, variable = 2 };
+// bytes of text. For a file the text is its path, whether it is there or missing; for a variable
+// NAME=VALUE, or NAME if it was not set.
+enum class ManifestKind : std::uint32_t { file = 1, variable = 2, missing = 3 };
 
 struct FileIdentity {
   std::uint64_t device = 0;
