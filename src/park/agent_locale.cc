@@ -115,7 +115,7 @@ void offer_archive(Wanted& wanted) {
     std::uint32_t magic, serial;
     std::uint32_t hash_offset, hash_used, hash_size;
     std::uint32_t names_offset, names_used, names_size;
-  } head;
+  } head = {};
   const long fd = open_to_read(kArchive);
   if (fd < 0) return;
   if (os::raw_syscall(SYS_read, fd, os::arg(&head), sizeof head) == sizeof head &&
