@@ -32,9 +32,8 @@ struct Wanted {
 // The value of `variable` ("NAME=VALUE") if it names a locale, else null.
 const char* locale_named_by(const char* variable) {
   if (!starts_with(variable, "LC_") && !starts_with(variable, "LANG=")) return nullptr;
-  while (*variable != '\0' && *variable++ != '=') {
-  }
-  return variable;
+  while (*variable != '\0' && *variable != '=') ++variable;
+  return *variable == '=' ? variable + 1 : variable;
 }
 
 bool is_built_in(const char* name) {

@@ -30,7 +30,7 @@ struct PartNote {
 #define PREWARM_PART(which)                                                 \
   [[gnu::section(".note.prewarm"), gnu::used,                               \
     gnu::aligned(4)]] constexpr const ::prewarm::park::PartNote part_note { \
-    .part = which                                                           \
+    .part = (which)                                                         \
   }
 
 // Whether the file at `path` is that part: a shared object for this processor, not cut off, whose
