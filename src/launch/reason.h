@@ -16,7 +16,7 @@ namespace prewarm::launch {
   X(called_once, "it was called too seldom for parking to pay")                                 \
   X(warming_disabled, "warming was switched off or its limit is zero")                          \
   X(limit_reached, "the limit of warm processes was reached")                                   \
-  X(new_mount, "it lies on a file system that was mounted while the script runs")               \
+  X(mounts_changed, "something was mounted or unmounted while the script runs")                 \
   X(not_found, "no such command was found on PATH")                                             \
   X(not_a_file, "it is not a regular file that can be executed")                                \
   X(not_elf, "it is a script or another format, not an ELF program")                            \

@@ -118,12 +118,16 @@ bool Pool::agent_is_whole() {
   return true;
 }
 
-// What is parked keeps its file system busy. One that was mounted since we began may be unmounted
-// by whoever did that; the root and the shell's own are busy anyway.
-bool Pool::may_be_unmounted(const char* path) {
+// What is parked keeps its file systems busy, and whoever mounts one may want to unmount it.
+bool Pool::mounts_have_changed() {
   pollfd table{mounts_.get(), POLLPRI, 0};
   mounts_changed_ = mounts_changed_ || !mounts_.valid() || ::poll(&table, 1, 0) != 0;
-  if (!mounts_changed_) return false;
+  return mounts_changed_;
+}
+
+// The root and the file system of the shell are busy anyway.
+bool Pool::may_be_unmounted(const char* path) {
+  if (!mounts_have_changed()) return false;
   const std::uint64_t mount = mount_of(path);
   return mount != mount_of("/") && mount != mount_of("/proc/self/exe");
 }
@@ -201,7 +205,8 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   if (eligible.reason != Reason::none) return std::unexpected(eligible.reason);
   if (has_loader_variables(env)) return std::unexpected(Reason::library_path);
   if (!agent_is_whole()) return std::unexpected(Reason::agent_missing);
-  if (may_be_unmounted(path)) return std::unexpected(Reason::new_mount);
+  // Nobody knows yet where its libraries lie.
+  if (mounts_have_changed()) return std::unexpected(Reason::mounts_changed);
   unsigned index = 0;
   while (index < program_count_ && !is_free(table_->programs[index])) ++index;
   if (index == kMaxPrograms) return std::unexpected(Reason::limit_reached);

@@ -158,6 +158,7 @@ class Pool {
   explicit Pool(PoolOptions options) : options_(std::move(options)) {}
   os::Result<void> map_table();
   bool agent_is_whole();
+  bool mounts_have_changed();
   bool may_be_unmounted(const char* path);
   launch::Reason open_program(unsigned program);
   void retire(unsigned program);

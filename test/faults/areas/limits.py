@@ -287,7 +287,7 @@ def group_processes(world):
 @case(seconds=120)
 def group_memory(world):
     """Too little for parked processes, enough for the script."""
-    for kib in (4000, 6000, 16000):
+    for kib in (6000, 10000, 16000):
         settings = [("memory.limit_in_bytes", "memory.max", kib << 10)]
         with group("memory", settings) as enter:
             world.same(WORK, f"{kib} KiB", prepare=enter)

@@ -322,27 +322,24 @@ def locale_completed(world):
 @case()
 def preloaded_by_the_system(world):
     """/etc/ld.so.preload appears."""
-    library = world.fresh_directory("preloaded") / "libnote.so"
-    notes = library.parent / "notes"
-    programs.compile_program(library, "note_load.c", "-shared", "-fPIC", f'-DNOTES="{notes}"')
+    library = world.fresh_directory("preloaded") / "libnothing.so"
+    programs.compile_program(library, "nothing.c", "-shared", "-fPIC")
     wrapper = in_own_mounts(
         "mount -t tmpfs none /mnt && cp -a /etc/. /mnt && mount --bind /mnt /etc"
         " && rm -f /etc/ld.so.preload"
     )
-    script = WARM + f"meet preload\necho {library} >/etc/ld.so.preload\nnumber a\n"
-    script += "rm /etc/ld.so.preload\nnumber b\n"
-    counts = []
+    count = "grep -c libnothing.so /proc/self/maps\n"
+    script = f"for i in 1 2 3 4 5; do {count}done\nmeet preload\n"
+    script += f"echo {library} >/etc/ld.so.preload\n{count}rm /etc/ld.so.preload\n{count}"
+    outcomes = []
     for which in (REFERENCE, SUBJECT):
-        place = place_with(world)
-        notes.write_text("")
-        with world.start(
-            which, script, meets=True, stats=True, wrapper=wrapper,
-            environment=programs.on_path(place),
-        ) as run:
+        with world.start(which, script, meets=True, stats=True, wrapper=wrapper) as run:
             run.meet("preload", lambda r: r.expect_parked())
-            run.finish()
-        counts.append(notes.read_text().split().count("number"))
-    require(counts == [1, 1], f"it was loaded into the program {counts} times")
+            outcomes.append(run.finish())
+    world.require_same(*outcomes)
+    world.require_warm(outcomes[1], "grep", 2)
+    lines = outcomes[0].stdout.split()
+    require(lines[-2] != "0" and lines[-1] == "0", f"nothing was preloaded: {lines}")
 
 
 BUSY = "a program's file is busy while it is parked, as while it runs: it can't be written over"
