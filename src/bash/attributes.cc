@@ -2,13 +2,13 @@
 #include "bash/attributes.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstring>
+#include <string>
 
 #include "bash/bash_api.h"
 
@@ -21,9 +21,29 @@ std::uint64_t bit(int sig) { return std::uint64_t{1} << (sig - 1); }
 
 os::Fd open_own(const char* path) { return os::Fd(::open(path, O_RDONLY | O_CLOEXEC)); }
 
-void read_from(const os::Fd& file, char* buffer, std::size_t size) {
-  std::memset(buffer, 0, size);
-  if (file.valid() && ::pread(file.get(), buffer, size - 1, 0) < 0) buffer[0] = '?';
+// Whether a file in /proc says `text`; one that can't be opened says nothing.
+bool says(const os::Fd& file, const std::string& text) {
+  if (!file.valid()) return text.empty();
+  char part[1024];
+  for (std::size_t at = 0;;) {
+    const ssize_t n = ::pread(file.get(), part, sizeof part, static_cast<off_t>(at));
+    if (n < 0) return false;
+    const auto size = static_cast<std::size_t>(n);
+    if (text.compare(at, size, part, size) != 0) return false;
+    at += size;
+    if (size < sizeof part) return at == text.size();
+  }
+}
+
+std::string text_of(const os::Fd& file) {
+  std::string text;
+  char part[1024];
+  ssize_t n = file.valid() ? ::pread(file.get(), part, sizeof part, 0) : 0;
+  while (n > 0) {
+    text.append(part, static_cast<std::size_t>(n));
+    n = ::pread(file.get(), part, sizeof part, static_cast<off_t>(text.size()));
+  }
+  return text;
 }
 
 constexpr char kControlGroup[] = "/proc/self/cgroup";
@@ -31,49 +51,42 @@ constexpr char kOomScore[] = "/proc/self/oom_score_adj";
 
 }  // namespace
 
-void Inherited::snapshot(int floor) {
+bool Inherited::snapshot(int floor) {
   control_group_ = os::move_above(open_own(kControlGroup), floor);
   oom_score_ = os::move_above(open_own(kOomScore), floor);
   of_ = ::getpid();
+  control_group_text_ = text_of(control_group_);
+  oom_score_text_ = text_of(oom_score_);
   std::memset(&values_, 0, sizeof values_);
   read(values_);
+  return control_group_.valid() && oom_score_.valid();
 }
 
 bool Inherited::unchanged() const {
   Values now;
   std::memset(&now, 0, sizeof now);
   read(now);
-  return std::memcmp(&now, &values_, sizeof now) == 0;
+  if (std::memcmp(&now, &values_, sizeof now) != 0) return false;
+  if (of_ == ::getpid()) {
+    return says(control_group_, control_group_text_) && says(oom_score_, oom_score_text_);
+  }
+  return says(open_own(kControlGroup), control_group_text_) &&
+         says(open_own(kOomScore), oom_score_text_);
 }
 
-void Inherited::read(Values& v) const {
+bool Inherited::owns_descriptor(int fd) const {
+  return fd == control_group_.get() || fd == oom_score_.get();
+}
+
+void Inherited::read(Values& v) {
   for (int i = 0; i < static_cast<int>(RLIM_NLIMITS); ++i) {
     ::getrlimit(static_cast<__rlimit_resource>(i), &v.limits[i]);
   }
   v.nice = ::getpriority(PRIO_PROCESS, 0);
-  v.policy = ::sched_getscheduler(0);
+  ::syscall(SYS_sched_getattr, 0, v.schedule, sizeof v.schedule, 0);
   v.io_priority = static_cast<int>(::syscall(SYS_ioprio_get, 1, 0));
   v.group = ::getpgrp();
   ::syscall(SYS_sched_getaffinity, 0, sizeof v.affinity, v.affinity);
-  if (of_ == ::getpid()) {
-    read_from(control_group_, v.control_group, sizeof v.control_group);
-    read_from(oom_score_, v.oom_score, sizeof v.oom_score);
-  } else {
-    read_from(open_own(kControlGroup), v.control_group, sizeof v.control_group);
-    read_from(open_own(kOomScore), v.oom_score, sizeof v.oom_score);
-  }
-}
-
-bool Inherited::limits_allow_parking() {
-  const auto soft = [](__rlimit_resource r) {
-    rlimit limit{};
-    ::getrlimit(r, &limit);
-    return limit.rlim_cur;
-  };
-  return soft(RLIMIT_AS) == RLIM_INFINITY && soft(RLIMIT_DATA) == RLIM_INFINITY &&
-         soft(RLIMIT_FSIZE) == RLIM_INFINITY && soft(RLIMIT_CPU) == RLIM_INFINITY &&
-         soft(RLIMIT_STACK) >= (1U << 20) && soft(RLIMIT_NOFILE) >= 512 &&
-         soft(RLIMIT_NPROC) >= 1024;
 }
 
 std::uint64_t ignored_after_restore(std::uint64_t at_start) {

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <string>
 
 #include "os/fd.h"
 
@@ -17,29 +18,29 @@ namespace prewarm::bash {
 // those of what it parked.
 class Inherited {
  public:
-  // Takes what holds now as the reference. `floor`: lowest number for own descriptors.
-  void snapshot(int floor);
+  // Takes what holds now as the reference. `floor`: lowest number for own descriptors. False: not
+  // all of it can be told.
+  bool snapshot(int floor);
   bool unchanged() const;
-  // Whether limits leave room for parking at all; a program that parks under a tight limit could
-  // fail to load the agent.
-  static bool limits_allow_parking();
+  bool owns_descriptor(int fd) const;
 
  private:
   struct Values {
     rlimit limits[RLIM_NLIMITS];
-    int nice;
-    int policy;
+    long nice;  // as wide as leaves no gap: they are compared as bytes
+    // The kernel's sched_attr: policy and its flags, priority, clamps.
+    unsigned char schedule[56];
     int io_priority;
     pid_t group;
     unsigned long affinity[16];
-    char control_group[256];
-    char oom_score[8];
   };
-  void read(Values& values) const;
+  static void read(Values& values);
 
   Values values_{};
   os::Fd control_group_;
   os::Fd oom_score_;
+  std::string control_group_text_;
+  std::string oom_score_text_;
   pid_t of_ = 0;  // whose files these are: a forked child has others
 };
 

@@ -276,6 +276,7 @@ bool Front::connect(std::vector<Order>& orders, int out, std::vector<os::Fd>& pi
     if (::pipe2(ends, O_CLOEXEC) != 0) return false;
     const int in = pipes.emplace_back(os::move_above(os::Fd(ends[0]), floor_)).get();
     const int to = pipes.emplace_back(os::move_above(os::Fd(ends[1]), floor_)).get();
+    if (in < 0 || to < 0) return false;
     put(orders[i].descriptors, to, 1);
     orders[i].to_own.push_back(to);
     put(orders[i + 1].descriptors, in, 0);

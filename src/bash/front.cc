@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "bash/limits.h"
 #include "bash/report.h"
 
 namespace prewarm::bash {
@@ -31,6 +33,23 @@ int descriptor_floor() {
   const auto top = std::min<rlim_t>(limit.rlim_cur, 1024);
   return static_cast<int>(top / 2);
 }
+
+// As long as this lives, a file that grows beyond RLIMIT_FSIZE is an error and no signal: the end
+// of a script must not be by what we write.
+class FileSizeSignalIgnored {
+ public:
+  FileSizeSignalIgnored() {
+    struct sigaction ignore{};
+    ignore.sa_handler = SIG_IGN;
+    ::sigaction(SIGXFSZ, &ignore, &before_);
+  }
+  ~FileSizeSignalIgnored() { ::sigaction(SIGXFSZ, &before_, nullptr); }
+  FileSizeSignalIgnored(const FileSizeSignalIgnored&) = delete;
+  FileSizeSignalIgnored& operator=(const FileSizeSignalIgnored&) = delete;
+
+ private:
+  struct sigaction before_;
+};
 
 void write_all(int fd, const std::string& text) {
   std::size_t done = 0;
@@ -88,8 +107,9 @@ bool Front::prepare_pool() {
   if (pool_ != nullptr) return true;
   if (parking_refused_) return false;
   parking_refused_ = true;
-  if (settings_.max_warm == 0 || !Inherited::limits_allow_parking()) return false;
+  if (settings_.max_warm == 0 || !limits_allow_parking()) return false;
   floor_ = descriptor_floor();
+  if (!has_descriptors_left()) return false;
   descriptors.start();
   park::PoolOptions options;
   options.agent_path = find_agent(settings_.agent_path);
@@ -97,11 +117,17 @@ bool Front::prepare_pool() {
   options.descriptor_floor = floor_;
   if (const char* more = std::getenv("PREWARM_PARK_DIRS")) options.more_directories = more;
   auto pool = park::Pool::create(std::move(options));
-  if (!pool) return false;
+  if (!pool || !inherited_.snapshot(floor_)) return false;
   pool_ = std::move(*pool);
-  inherited_.snapshot(floor_);
   parking_refused_ = false;
   return true;
+}
+
+// Whether most numbers from the floor on are free: numbers are given from the lowest on.
+bool Front::has_descriptors_left() {
+  if (cwd_fd() >= 0 && cwd_.get() < floor_ + floor_ / 2) return true;
+  cwd_.reset();
+  return false;
 }
 
 void Front::drop_pool() {
@@ -189,7 +215,11 @@ int Front::cwd_fd() {
 
 // The script takes `fd` for its own: where ours are, or may be, it would meet them.
 void Front::keep_off(int fd) {
-  if (floor_ == 0 || fd < floor_) return;
+  if (floor_ != 0 && fd >= floor_) give_up();
+}
+
+// No descriptor stays ours, and nothing is parked any more.
+void Front::give_up() {
   drop_pool();
   parking_refused_ = true;
   retired_.clear();
@@ -198,6 +228,27 @@ void Front::keep_off(int fd) {
   cwd_.reset();
   inherited_ = {};
   upstream_inherited_ = {};
+}
+
+bool Front::descriptors_failed(int error) {
+  if ((error != EMFILE && error != ENFILE) || (pool_ == nullptr && upstream_ == nullptr)) {
+    return false;
+  }
+  give_up();
+  return true;
+}
+
+bool Front::owns_descriptor(int fd) const {
+  if (floor_ == 0 || fd < floor_) return false;
+  const auto owns = [fd](const auto& pool) { return pool != nullptr && pool->owns_descriptor(fd); };
+  if (owns(pool_) || owns(upstream_) || std::any_of(retired_.begin(), retired_.end(), owns)) {
+    return true;
+  }
+  for (const Pending& p : pendings_) {
+    if (p.active && std::find(p.owned.begin(), p.owned.end(), fd) != p.owned.end()) return true;
+  }
+  return fd == cwd_.get() || inherited_.owns_descriptor(fd) ||
+         upstream_inherited_.owns_descriptor(fd);
 }
 
 bool Front::fork_failed(int error) {
@@ -249,6 +300,7 @@ void Front::at_exit() {
   if (upstream_ != nullptr || subshell_ || reported_) return;
   reported_ = true;
   end_look();
+  const FileSizeSignalIgnored ignored;
   remember();
   if (settings_.stats) write_all(2, stats_table(tally_));
   if (!settings_.stats_json.empty()) {

@@ -131,7 +131,9 @@ class Front {
   // Around them.
   void after_fork_in_child(bool async);
   void after_fork_in_parent(pid_t pid);
-  bool fork_failed(int error);  // true: warm processes were given up, it is worth another try
+  // True: warm processes were given up, it is worth another try.
+  bool fork_failed(int error);
+  bool descriptors_failed(int error);
   void before_fork();
   void before_exec();
   pid_t wait(pid_t pid, int* status, int options);
@@ -139,6 +141,8 @@ class Front {
   void at_exit();
   void settle();
   void keep_off(int fd);
+  // Whether `fd` is open for our sake: to the script it is not.
+  bool owns_descriptor(int fd) const;
   park::Ended note_ended(pid_t pid, int status);
   void changed_directory() { cwd_.reset(); }
   // A file that may be about the opening process itself: what a subshell has opened for the program
@@ -159,7 +163,9 @@ class Front {
   // front.cc: who may launch what, and what gets parked.
   bool shell_may_launch();
   bool prepare_pool();
+  bool has_descriptors_left();
   void drop_pool();
+  void give_up();
   pid_t invent_pid();
   void count(const char* path, Rung rung, Reason reason);
   pid_t cold(const char* path, Reason reason);

@@ -52,7 +52,26 @@ int hook_chdir(const char* path) {
   return originals().chdir(path);
 }
 
+int not_open() {
+  errno = EBADF;
+  return -1;
+}
+
+int hook_close(int fd) { return front().owns_descriptor(fd) ? not_open() : originals().close(fd); }
+
+int hook_fcntl(int fd, int command, ...) {
+  va_list args;
+  va_start(args, command);
+  const long argument = va_arg(args, long);
+  va_end(args);
+  if (front().owns_descriptor(fd)) return not_open();
+  const int result = originals().fcntl(fd, command, argument);
+  if (result >= 0 || !front().descriptors_failed(errno)) return result;
+  return originals().fcntl(fd, command, argument);
+}
+
 int hook_dup2(int from, int to) {
+  if (front().owns_descriptor(from)) return not_open();
   front().keep_off(to);
   front().descriptors.note_number(to);
   return originals().dup2(from, to);
@@ -69,6 +88,8 @@ int hook_open(const char* path, int flags, ...) {
     front().attributes_uncertain = true;
   }
   if (std::strncmp(path, "/proc/", 6) == 0) front().note_proc_file();
+  const int fd = originals().open(path, flags, mode);
+  if (fd >= 0 || !front().descriptors_failed(errno)) return fd;
   return originals().open(path, flags, mode);
 }
 
@@ -130,7 +151,8 @@ WORD_DESC* hook_command_substitute(char* text, int quoted, int flags) {
 }
 
 int hook_pipe(int* fds) {
-  const int result = originals().pipe(fds);
+  int result = originals().pipe(fds);
+  if (result != 0 && front().descriptors_failed(errno)) result = originals().pipe(fds);
   if (result == 0) {
     front().last_pipe[0] = fds[0];
     front().last_pipe[1] = fds[1];
@@ -167,6 +189,8 @@ bool install_hooks() {
   return patcher.import("waitpid", as_pointer(&hook_waitpid), original(o.waitpid)) &&
          patcher.import("execve", as_pointer(&hook_execve), original(o.execve)) &&
          patcher.import("chdir", as_pointer(&hook_chdir), original(o.chdir)) &&
+         patcher.import("close", as_pointer(&hook_close), original(o.close)) &&
+         patcher.import("fcntl", as_pointer(&hook_fcntl), original(o.fcntl)) &&
          patcher.import("dup2", as_pointer(&hook_dup2), original(o.dup2)) &&
          patcher.import("pipe", as_pointer(&hook_pipe), original(o.pipe)) &&
          patcher.import("open", as_pointer(&hook_open), original(o.open)) &&

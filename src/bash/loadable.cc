@@ -11,9 +11,12 @@
 #include "bash/front.h"
 #include "bash/originals.h"
 #include "bash/scan.h"
+#include "park/part.h"
 
 namespace prewarm::bash {
 namespace {
+
+PREWARM_PART(park::Part::loadable);
 
 bool hooks_installed;
 

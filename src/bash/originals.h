@@ -14,7 +14,9 @@ struct Originals {
   pid_t (*waitpid)(pid_t, int*, int);
   int (*execve)(const char*, char* const*, char* const*);
   int (*chdir)(const char*);
+  int (*close)(int);
   int (*dup2)(int, int);
+  int (*fcntl)(int, int, ...);
   int (*pipe)(int*);
   int (*open)(const char*, int, ...);
   int (*execute_command_internal)(COMMAND*, int, int, int, struct fd_bitmap*);

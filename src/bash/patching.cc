@@ -15,6 +15,14 @@ namespace {
 
 constexpr std::size_t kTrampolineBytes = 4096;
 
+#if defined(__x86_64__)
+constexpr auto kCallSlot = R_X86_64_JUMP_SLOT;
+constexpr auto kDataSlot = R_X86_64_GLOB_DAT;
+#elif defined(__aarch64__)
+constexpr auto kCallSlot = R_AARCH64_JUMP_SLOT;
+constexpr auto kDataSlot = R_AARCH64_GLOB_DAT;
+#endif
+
 unsigned long page_of(unsigned long address) { return address & ~4095UL; }
 
 bool protect(unsigned long address, std::size_t size, int protection) {
@@ -85,7 +93,7 @@ unsigned write_far_jump(unsigned char* at, const void* to) {
 }  // namespace
 
 bool Patcher::find_tables() {
-  if (tables_known_) return relocations_ != nullptr;
+  if (tables_known_) return calls_.start != nullptr;
   tables_known_ = true;
   Program program;
   ::dl_iterate_phdr(take_first, &program);
@@ -93,13 +101,15 @@ bool Patcher::find_tables() {
   base_ = program.base;
   for (const auto* d = program.dynamic; d->d_tag != DT_NULL; ++d) {
     // ld.so has turned these into addresses.
-    if (d->d_tag == DT_JMPREL) relocations_ = reinterpret_cast<const void*>(d->d_un.d_ptr);
-    if (d->d_tag == DT_PLTRELSZ) relocations_size_ = d->d_un.d_val;
+    if (d->d_tag == DT_JMPREL) calls_.start = reinterpret_cast<const void*>(d->d_un.d_ptr);
+    if (d->d_tag == DT_PLTRELSZ) calls_.size = d->d_un.d_val;
+    if (d->d_tag == DT_RELA) data_.start = reinterpret_cast<const void*>(d->d_un.d_ptr);
+    if (d->d_tag == DT_RELASZ) data_.size = d->d_un.d_val;
     if (d->d_tag == DT_SYMTAB) symbols_ = reinterpret_cast<const void*>(d->d_un.d_ptr);
     if (d->d_tag == DT_STRTAB) strings_ = reinterpret_cast<const char*>(d->d_un.d_ptr);
     if (d->d_tag == DT_PLTREL && d->d_un.d_val != DT_RELA) return false;
   }
-  return relocations_ != nullptr && symbols_ != nullptr && strings_ != nullptr;
+  return calls_.start != nullptr && symbols_ != nullptr && strings_ != nullptr;
 }
 
 bool Patcher::write(unsigned long address, const void* bytes, std::size_t size, int protection) {
@@ -112,10 +122,17 @@ bool Patcher::write(unsigned long address, const void* bytes, std::size_t size, 
 }
 
 bool Patcher::import(const char* name, void* replacement, void** original) {
-  if (!find_tables()) return false;
-  const auto* rela = static_cast<const ElfW(Rela)*>(relocations_);
+  return find_tables() && (import_from(calls_, name, replacement, original) ||
+                           import_from(data_, name, replacement, original));
+}
+
+bool Patcher::import_from(const Relocations& relocations, const char* name, void* replacement,
+                          void** original) {
+  const auto* rela = static_cast<const ElfW(Rela)*>(relocations.start);
   const auto* symbols = static_cast<const ElfW(Sym)*>(symbols_);
-  for (std::size_t i = 0; i < relocations_size_ / sizeof *rela; ++i) {
+  for (std::size_t i = 0; i < relocations.size / sizeof *rela; ++i) {
+    const auto type = ELF64_R_TYPE(rela[i].r_info);
+    if (type != kCallSlot && type != kDataSlot) continue;
     const auto& symbol = symbols[ELF64_R_SYM(rela[i].r_info)];
     if (std::strcmp(strings_ + symbol.st_name, name) != 0) continue;
     const unsigned long slot = base_ + rela[i].r_offset;

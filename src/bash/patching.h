@@ -30,7 +30,13 @@ class Patcher {
   bool finish();
 
  private:
+  struct Relocations {
+    const void* start = nullptr;
+    unsigned long size = 0;
+  };
   bool find_tables();
+  bool import_from(const Relocations& relocations, const char* name, void* replacement,
+                   void** original);
   bool make_trampolines(void* near);
   // Writes where the program itself may only do as `protection` says. Through /proc/self/mem if
   // possible: changing the protection for a moment leaves a mapping in pieces, and each of those
@@ -40,8 +46,8 @@ class Patcher {
   os::Fd memory_;  // /proc/self/mem
   bool tables_known_ = false;
   unsigned long base_ = 0;
-  const void* relocations_ = nullptr;
-  unsigned long relocations_size_ = 0;
+  Relocations calls_;  // of functions that are only called
+  Relocations data_;   // among others, of functions whose address is taken
   const void* symbols_ = nullptr;
   const char* strings_ = nullptr;
   unsigned char* trampolines_ = nullptr;

@@ -90,7 +90,7 @@ Check check_limits() {
 }
 
 Check check_part(const char* what, const std::string& path) {
-  return {what, !path.empty(), path.empty() ? "not found; is prewarm installed whole?" : path};
+  return {what, !path.empty(), path.empty() ? "not found, damaged or of another version" : path};
 }
 
 Check check_bash(const std::string& bash) {

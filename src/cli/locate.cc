@@ -8,6 +8,7 @@
 #include <climits>
 #include <cstdlib>
 
+#include "park/part.h"
 #include "prewarm_config.h"
 
 namespace prewarm::cli {
@@ -21,10 +22,11 @@ std::string own_directory() {
   return text.substr(0, text.rfind('/') + 1);
 }
 
+// The first of these files that is the part, whole.
 template <std::size_t N>
-std::string first_readable(const std::string (&candidates)[N]) {
+std::string first_whole(const std::string (&candidates)[N], park::Part part) {
   for (const auto& c : candidates) {
-    if (::access(c.c_str(), R_OK) == 0) return c;
+    if (park::is_part(c.c_str(), part)) return c;
   }
   return {};
 }
@@ -33,14 +35,16 @@ std::string first_readable(const std::string (&candidates)[N]) {
 
 std::string find_loadable() {
   const std::string here = own_directory();
-  return first_readable(
-      {here + "prewarm.so", here + "../lib/bash/prewarm", std::string(PREWARM_INSTALL_LOADABLE)});
+  return first_whole(
+      {here + "prewarm.so", here + "../lib/bash/prewarm", std::string(PREWARM_INSTALL_LOADABLE)},
+      park::Part::loadable);
 }
 
 std::string find_agent() {
   const std::string here = own_directory();
-  return first_readable({here + "libprewarm-agent.so", here + "../lib/prewarm/libprewarm-agent.so",
-                         std::string(PREWARM_INSTALL_AGENT)});
+  return first_whole({here + "libprewarm-agent.so", here + "../lib/prewarm/libprewarm-agent.so",
+                      std::string(PREWARM_INSTALL_AGENT)},
+                     park::Part::agent);
 }
 
 std::string find_bash() {

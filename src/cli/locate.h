@@ -7,8 +7,8 @@
 
 namespace prewarm::cli {
 
-std::string find_loadable();  // empty if it isn't there
-std::string find_agent();     // empty if it isn't there
+std::string find_loadable();  // empty if it isn't there whole
+std::string find_agent();     // empty if it isn't there whole
 // The bash that a user would start by name; /bin/bash if PATH has none.
 std::string find_bash();
 std::string find_on_path(const std::string& name);  // absolute path of a command; empty if none

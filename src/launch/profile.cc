@@ -154,7 +154,7 @@ void save_profile(const std::string& directory, const std::string& file, const P
   const std::string text = format_profile(profile);
   // Several runs of the script may end at once: each has a file of its own until the rename.
   const std::string temporary = directory + "/." + std::to_string(::getpid()) + ".new";
-  ::unlink(temporary.c_str());  // of a process that had our pid and was killed here
+  ::unlink(temporary.c_str());  // of a run that had our pid, and was killed
   const os::Fd fd(
       ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd.valid()) return;

@@ -34,8 +34,8 @@ class Fd {
 };
 
 // Moves `fd` to the lowest free number not below `floor`, with close-on-exec; for descriptors that
-// live inside a host program (a shell) whose own small numbers must stay free. On failure the
-// descriptor stays where it is.
+// live inside a host program (a shell) whose own small numbers must stay free. On failure it is
+// closed, and the result invalid.
 Fd move_above(Fd fd, int floor);
 
 }  // namespace prewarm::os

@@ -6,6 +6,8 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 
+#include "park/part.h"
+
 extern "C" char** environ;
 
 namespace prewarm::agent {
@@ -13,6 +15,8 @@ namespace prewarm::agent {
 State state;
 
 namespace {
+
+PREWARM_PART(park::Part::agent);
 
 using StartFunction = int (*)(MainFunction, int, char**, void (*)(), void (*)(), void (*)(), void*);
 

@@ -76,6 +76,13 @@ extern const char* const kOpensslConfiguration;  // which that has read
 void gather_locale_files();  // one mapping instead of many: each costs a microsecond in every clone
 void note_regions();         // what is mapped now
 
+// agent_locale.cc
+bool warm_locale();  // false: libc remembers that it has not found one
+// Names to `use` the files and directories that say what locale there is by the name that was
+// loaded: if all stay as they are, main would find the same.
+using UseFile = void (*)(void* data, const char* path);
+void each_locale_file(UseFile use, void* data);
+
 // agent_learn.cc: which pages a launch touches.
 void prepare_to_learn();  // in a new clone
 bool start_learning();    // in a released clone: true if it is one that will look when it exits

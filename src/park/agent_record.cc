@@ -106,6 +106,13 @@ bool put_file(Writer& w, const char* path) {
   return true;
 }
 
+// Its identity, or that it isn't there.
+void put_watched(void* writer, const char* path) {
+  auto& w = *static_cast<Writer*>(writer);
+  if (put_file(w, path)) return;
+  put(w, park::ManifestKind::missing, {}, path, length(path), "", 0);
+}
+
 bool ends_with(const char* s, const char* suffix) {
   const std::size_t n = length(s);
   const std::size_t m = length(suffix);
@@ -149,6 +156,7 @@ bool write_manifest(bool initialised) {
   if (dl_iterate_phdr(put_object, &w) != 0) return false;
   // A library found by another path tomorrow is a change, too.
   put_file(w, "/etc/ld.so.cache");
+  each_locale_file(put_watched, &w);
   if (initialised) put_file(w, kOpensslConfiguration);
   put_variables(w);
   state.program->manifest_used = static_cast<std::uint32_t>(w.at - start);

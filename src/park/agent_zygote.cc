@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
-#include <locale.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -304,11 +303,6 @@ int zygote_loop() {
   }
 }
 
-void warm_locale() {
-  // The locale that main will most likely ask for stays loaded inside libc; nothing is set.
-  state.locale = newlocale(LC_ALL_MASK, "", nullptr);
-}
-
 void publish_parked(bool clonable) {
   state.program->clonable.store(clonable ? 1 : 0);
   state.program->self_state.store(
@@ -343,7 +337,7 @@ int park(int, char**, char** envp) {
   if (!read_mm_fields()) refuse(launch::Reason::system_refused);
   bind_lazily_bound();
   const bool initialised = initialise_libraries();
-  warm_locale();
+  if (!warm_locale()) refuse(launch::Reason::locale_missing);
   if (thread_count() != 1) refuse(launch::Reason::has_threads);
   if (initialised && !own_descriptors_only()) refuse(launch::Reason::opened_descriptors);
   if (!write_manifest(initialised)) refuse(launch::Reason::manifest_full);

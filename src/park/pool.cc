@@ -3,10 +3,12 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -15,6 +17,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "park/part.h"
 #include "park/pool_internal.h"
 
 namespace prewarm::park {
@@ -23,7 +26,14 @@ namespace {
 using launch::Reason;
 
 bool is_library(const std::string& path) {
-  return path.find(".so") != std::string::npos && path != "/etc/ld.so.cache";
+  return path.find(".so") != std::string::npos && !path.starts_with("/etc/ld.so.");
+}
+
+// The mount that `path` leads to; 0 if it can't be told.
+std::uint64_t mount_of(const char* path) {
+  struct statx s{};
+  if (::statx(AT_FDCWD, path, 0, STATX_MNT_ID, &s) != 0) return 0;
+  return (s.stx_mask & STATX_MNT_ID) != 0 ? s.stx_mnt_id : 0;
 }
 
 // Whether a program's place in the table can be used again.
@@ -65,13 +75,15 @@ os::Result<std::unique_ptr<Pool>> Pool::create(PoolOptions options) {
   constexpr int kLowestFloor = 16;
   options.descriptor_floor = std::max(options.descriptor_floor, kLowestFloor);
   std::unique_ptr<Pool> pool(new Pool(std::move(options)));
-  if (::access(pool->options_.agent_path.c_str(), R_OK) != 0) {
-    return os::failed("find the agent", pool->options_.agent_path);
+  if (!pool->agent_is_whole()) {
+    return os::failed_with(0, "use as agent", pool->options_.agent_path);
   }
   if (auto mapped = pool->map_table(); !mapped) return std::unexpected(mapped.error());
   pool->null_fd_ = os::move_above(os::Fd(::open("/dev/null", O_RDWR | O_CLOEXEC)),
                                   pool->options_.descriptor_floor);
   if (!pool->null_fd_.valid()) return os::failed("open", "/dev/null");
+  pool->mounts_ = os::move_above(os::Fd(::open("/proc/self/mounts", O_RDONLY | O_CLOEXEC)),
+                                 pool->options_.descriptor_floor);
   return pool;
 }
 
@@ -95,10 +107,35 @@ Pool::~Pool() {
   abandon();
 }
 
+// Removed or replaced, as by an upgrade: what is parked without the agent would run.
+bool Pool::agent_is_whole() {
+  FileIdentity now;
+  const char* path = options_.agent_path.c_str();
+  if (!identify_file(path, now)) return false;
+  if (now == agent_) return true;
+  if (!is_part(path, Part::agent)) return false;
+  agent_ = now;
+  return true;
+}
+
+// What is parked keeps its file systems busy, and whoever mounts one may want to unmount it.
+bool Pool::mounts_have_changed() {
+  pollfd table{mounts_.get(), POLLPRI, 0};
+  mounts_changed_ = mounts_changed_ || !mounts_.valid() || ::poll(&table, 1, 0) != 0;
+  return mounts_changed_;
+}
+
+// The root and the file system of the shell are busy anyway.
+bool Pool::may_be_unmounted(const char* path) {
+  if (!mounts_have_changed()) return false;
+  const std::uint64_t mount = mount_of(path);
+  return mount != mount_of("/") && mount != mount_of("/proc/self/exe");
+}
+
 bool Pool::is_owner() const { return table_ != nullptr && table_->owner.load() == ::getpid(); }
 
 bool Pool::owns_descriptor(int fd) const {
-  if (fd == table_fd_.get() || fd == null_fd_.get()) return true;
+  if (fd == table_fd_.get() || fd == null_fd_.get() || fd == mounts_.get()) return true;
   for (unsigned i = 0; i < program_count_; ++i) {
     if (entries_[i].control.get() == fd) return true;
     for (const auto& s : entries_[i].slot_sockets) {
@@ -167,6 +204,9 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   const Eligibility eligible = check_program(path, options_.more_directories.c_str());
   if (eligible.reason != Reason::none) return std::unexpected(eligible.reason);
   if (has_loader_variables(env)) return std::unexpected(Reason::library_path);
+  if (!agent_is_whole()) return std::unexpected(Reason::agent_missing);
+  // Nobody knows yet where its libraries lie.
+  if (mounts_have_changed()) return std::unexpected(Reason::mounts_changed);
   unsigned index = 0;
   while (index < program_count_ && !is_free(table_->programs[index])) ++index;
   if (index == kMaxPrograms) return std::unexpected(Reason::limit_reached);
@@ -179,15 +219,22 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   entry = Entry{};
   entry.control = os::move_above(os::Fd(pair[0]), options_.descriptor_floor);
   const os::Fd theirs = os::move_above(os::Fd(pair[1]), options_.descriptor_floor);
+  if (!entry.control.valid() || !theirs.valid()) {
+    entry.control.reset();
+    return std::unexpected(Reason::limit_reached);
+  }
   entry.path = path;
   entry.identity = eligible.identity;
   entry.asks_parent = eligible.asks_parent;
-  for (const auto& directory : eligible.search_directories) {
-    WatchedFile watched{directory, {}, false};
-    watched.exists = identify_file(directory.c_str(), watched.identity);
+  const auto watch = [&entry](std::string file) {
+    WatchedFile watched{std::move(file), {}, false};
+    watched.exists = identify_file(watched.path.c_str(), watched.identity);
     entry.files.push_back(std::move(watched));
-  }
-  entry.parked_at_ns = now_ns(CLOCK_REALTIME);
+  };
+  for (const auto& directory : eligible.search_directories) watch(directory);
+  watch("/etc/ld.so.preload");
+  // The clock by which files are said to have changed.
+  entry.parked_at_ns = now_ns(CLOCK_REALTIME_COARSE);
 
   const bool may_clone =
       want > 0 && isolation == Isolation::clone && eligible.isolation == Isolation::clone;
@@ -229,10 +276,12 @@ bool Pool::receive_sockets(Entry& entry) {
   if (c == nullptr || c->cmsg_type != SCM_RIGHTS) return false;
   const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
   std::memcpy(fds, CMSG_DATA(c), std::min(sizeof fds, count * sizeof(int)));
+  bool moved = true;
   for (std::size_t i = 0; i < count; ++i) {
     entry.slot_sockets.push_back(os::move_above(os::Fd(fds[i]), options_.descriptor_floor));
+    moved = moved && entry.slot_sockets.back().valid();
   }
-  return count == kSlotsPerProgram && (message.msg_flags & MSG_CTRUNC) == 0;
+  return moved && count == kSlotsPerProgram && (message.msg_flags & MSG_CTRUNC) == 0;
 }
 
 bool Pool::read_manifest(unsigned index) {
@@ -246,16 +295,26 @@ bool Pool::read_manifest(unsigned index) {
     std::memcpy(&r, at, sizeof r);
     if (r.text_size > static_cast<std::size_t>(end - at) - sizeof r) return false;
     std::string text(at + sizeof r, r.text_size);
-    if (r.kind == ManifestKind::file) {
-      // Changed while it was being linked: nobody can say which of the two was mapped.
-      if (r.identity.changed_ns >= entry.parked_at_ns) return false;
-      if (is_library(text) && has_own_search_path(text.c_str())) return false;
-      entry.files.push_back({std::move(text), r.identity, true});
-    } else {
-      const auto equals = text.find('=');
-      const bool set = equals != std::string::npos;
-      entry.variables.push_back(
-          {text.substr(0, equals), set ? text.substr(equals + 1) : std::string(), set});
+    switch (r.kind) {
+      case ManifestKind::file:
+        // Changed while it was being linked: nobody can say which of the two was mapped.
+        if (r.identity.changed_ns >= entry.parked_at_ns) return false;
+        if (is_library(text) &&
+            (has_own_search_path(text.c_str()) || may_be_unmounted(text.c_str()))) {
+          return false;
+        }
+        entry.files.push_back({std::move(text), r.identity, true});
+        break;
+      case ManifestKind::missing:
+        entry.files.push_back({std::move(text), {}, false});
+        break;
+      case ManifestKind::variable: {
+        const auto equals = text.find('=');
+        const bool set = equals != std::string::npos;
+        entry.variables.push_back(
+            {text.substr(0, equals), set ? text.substr(equals + 1) : std::string(), set});
+        break;
+      }
     }
     at += (sizeof r + r.text_size + 7) & ~std::size_t{7};
   }
@@ -276,11 +335,31 @@ Reason Pool::open_program(unsigned index) {
   if (!is_owner()) return Reason::not_parked_yet;
   entry.spawn.reset();
   if ((program.clonable.load() != 0 && !receive_sockets(entry)) || !read_manifest(index)) {
-    entry.stale = true;
+    retire(index);
     return Reason::file_changed;
   }
   entry.opened = true;
   return Reason::none;
+}
+
+// What was parked of it is of no use any more, and goes. What was claimed or runs is not touched.
+void Pool::retire(unsigned index) {
+  entries_[index].stale = true;
+  if (!is_owner()) return;
+  Program& program = table_->programs[index];
+  // The zygote first: it makes up for what goes.
+  const SlotState self = state_of(program.self_state);
+  if (self != SlotState::claimed && self != SlotState::running) {
+    forget({index, -1, program.pid.load(), 0});
+  }
+  for (unsigned k = 0; k < kSlotsPerProgram; ++k) {
+    Slot& slot = program.slots[k];
+    if (!advance(slot.state, SlotState::idle, SlotState::claimed)) continue;
+    forget({index, static_cast<int>(k), slot.pid.load(), 0});
+  }
+  // One that is just being made finds nobody at the other end.
+  entries_[index].control.reset();
+  entries_[index].slot_sockets.clear();
 }
 
 void Pool::take_over_parked() {
@@ -364,6 +443,7 @@ void Pool::abandon() {
   table_ = nullptr;
   table_fd_.reset();
   null_fd_.reset();
+  mounts_.reset();
   program_count_ = 0;
 }
 

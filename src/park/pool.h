@@ -159,7 +159,11 @@ class Pool {
 
   explicit Pool(PoolOptions options) : options_(std::move(options)) {}
   os::Result<void> map_table();
+  bool agent_is_whole();
+  bool mounts_have_changed();
+  bool may_be_unmounted(const char* path);
   launch::Reason open_program(unsigned program);
+  void retire(unsigned program);
   bool receive_sockets(Entry& entry);
   bool read_manifest(unsigned program);
   std::expected<Claim, launch::Reason> claim_self(unsigned program);
@@ -170,9 +174,12 @@ class Pool {
   static Ended end_slot(Slot& slot, SlotState was, int status);
 
   PoolOptions options_;
+  FileIdentity agent_;  // of the file that was found to be the agent
   Table* table_ = nullptr;
   os::Fd table_fd_;
   os::Fd null_fd_;
+  os::Fd mounts_;  // polled: whether mounts have changed since it was opened
+  bool mounts_changed_ = false;
   unsigned program_count_ = 0;
   Entry entries_[kMaxPrograms];
   std::vector<char> wire_;

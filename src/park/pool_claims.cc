@@ -110,7 +110,7 @@ Reason Pool::check_fresh(unsigned index, char* const* env) {
   bool same = identify_file(entry.path.c_str(), now) && now == entry.identity;
   for (const auto& file : entry.files) same = same && is_unchanged(file);
   if (!same) {
-    entry.stale = true;
+    retire(index);
     return Reason::file_changed;
   }
   if (has_loader_variables(env)) return Reason::library_path;

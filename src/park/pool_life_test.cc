@@ -88,6 +88,31 @@ TEST_F(PoolLifeTest, AReplacedProgramIsNotRunAnyMore) {
   EXPECT_EQ(pool().check_fresh(program, parking_env()), Reason::file_changed);
 }
 
+TEST_F(PoolLifeTest, WhatWasParkedOfAReplacedProgramEnds) {
+  const os::TempDirectory temp;
+  const std::string path = temp / "program";
+  PoolOptions with_more = options();
+  with_more.more_directories = temp.path();
+  make_pool(with_more);
+  for (const unsigned clones : {0U, 3U}) {
+    std::filesystem::copy_file(kPrintf, path);
+    unsigned program = 0;
+    ASSERT_NO_FATAL_FAILURE(park(path, clones, program));
+    Claim kept;
+    if (clones != 0) kept = claim(program);
+    std::vector<os::Fd> parked;
+    parked.push_back(os::open_pid(table(program).pid.load()));
+    for (const pid_t pid : idle_pids(program)) parked.push_back(os::open_pid(pid));
+    std::filesystem::remove(path);
+    EXPECT_EQ(pool().check_fresh(program, parking_env()), Reason::file_changed);
+    for (const os::Fd& process : parked) EXPECT_TRUE(os::has_ended(process));
+    if (clones == 0) continue;
+    EXPECT_EQ(pool().state(kept), SlotState::claimed)
+        << "a launch that is under way is not touched";
+    pool().give_back(kept);
+  }
+}
+
 // ---- The end of the pool -----------------------------------------------------------------------
 
 TEST_F(PoolLifeTest, ShutDownEndsEverythingThatIsParked) {

@@ -46,8 +46,7 @@ TEST_F(PoolTest, NeedsTheAgent) {
   without.agent_path = "/nonexistent/agent.so";
   const auto made = Pool::create(without);
   ASSERT_FALSE(made.has_value());
-  EXPECT_EQ(made.error().message(),
-            "find the agent /nonexistent/agent.so: No such file or directory");
+  EXPECT_EQ(made.error().message(), "use as agent /nonexistent/agent.so");
 }
 
 TEST_F(PoolTest, StartsEmpty) {
@@ -134,20 +133,27 @@ TEST_F(PoolTest, SaysWhyAProgramIsNotParked) {
   EXPECT_EQ(pool().find(kTrue), -1);
 }
 
-// What doesn't know the agent runs to its end with nothing but --version asked of it.
-TEST_F(PoolTest, AnAgentThatIsNoneLeavesTheProgramUnparked) {
+// Without the agent in it the program would run.
+TEST_F(PoolTest, ParksNothingByAnAgentThatIsNone) {
   const os::TempDirectory temp;
-  os::write_file(temp / "agent.so", "not a library\n");
-  PoolOptions no_agent = options();
-  no_agent.agent_path = temp / "agent.so";
-  make_pool(no_agent);
-  const auto parked = pool().park(kCat, parking_env(), 1, Isolation::clone);
-  ASSERT_TRUE(parked.has_value());
-  EXPECT_EQ(claim_error(*parked), Reason::not_parked_yet);
-  EXPECT_EQ(reap(table(*parked).pid.load()), Ended::parked);
-  EXPECT_TRUE(pool().wait_parked(*parked, 0));
-  EXPECT_EQ(claim_error(*parked), Reason::died);
-  EXPECT_EQ(pool().find(kCat), -1);
+  PoolOptions own = options();
+  own.agent_path = temp / "libprewarm-agent.so";
+  os::write_file(own.agent_path, "not a library\n");
+  EXPECT_FALSE(Pool::create(own).has_value());
+  std::filesystem::copy_file(PREWARM_TEST_AGENT, temp / "whole");
+  std::filesystem::rename(temp / "whole", own.agent_path);
+  make_pool(own);
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kCat, 1, program));
+  const auto reason = [this] {
+    const auto parked = pool().park(kTrue, parking_env(), 1, Isolation::clone);
+    return parked ? Reason::none : parked.error();
+  };
+  os::write_file(temp / "none", "not a library\n");
+  std::filesystem::rename(temp / "none", own.agent_path);
+  EXPECT_EQ(reason(), Reason::agent_missing);
+  std::filesystem::remove(own.agent_path);
+  EXPECT_EQ(reason(), Reason::agent_missing);
 }
 
 TEST_F(PoolTest, StopsAtTheMostPrograms) {

@@ -80,9 +80,9 @@ struct alignas(4096) Program {
 static_assert(sizeof(Program) == 4096);
 
 // The manifest of a parked program is a row of records, each with this head, then `text_size`
-// bytes of text. For a file the text is its path; for a variable NAME=VALUE, or NAME if it was
-// not set.
-enum class ManifestKind : std::uint32_t { file = 1, variable = 2 };
+// bytes of text. For a file the text is its path, whether it is there or missing; for a variable
+// NAME=VALUE, or NAME if it was not set.
+enum class ManifestKind : std::uint32_t { file = 1, variable = 2, missing = 3 };
 
 struct FileIdentity {
   std::uint64_t device = 0;

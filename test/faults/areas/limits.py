@@ -198,6 +198,16 @@ def attributes_changed_in_script(world):
         world.same(warm + after, change)
 
 
+@case()
+def priority_changed_without_policy(world):
+    can = subprocess.run(["chrt", "-f", "2", "true"], capture_output=True, check=False)
+    need(can.returncode == 0, "no real-time priorities here")
+    show = "cut -d' ' -f40,41 /proc/self/stat\n"
+    script = f"chrt -f -p 1 $$\nfor i in 1 2 3 4 5; do {show}done\n"
+    script += f"chrt -f -p 2 $$\n{show}chrt -R -f -p 2 $$\n{show}chrt -o -p 0 $$\n{show}"
+    world.require_warm(world.same(script, "chrt", stats=True), "cut", 2)
+
+
 # -- control groups
 
 
@@ -214,6 +224,16 @@ def group_directory(controller):
     return None, False
 
 
+class Enter:
+    """Puts the process that calls it into the control group."""
+
+    def __init__(self, directory):
+        self.directory = directory
+
+    def __call__(self):
+        (self.directory / "cgroup.procs").write_text(f"{os.getpid()}\n")
+
+
 @contextlib.contextmanager
 def group(controller, settings):
     """A control group with `settings`: file name in version 1, in version 2, value."""
@@ -224,7 +244,7 @@ def group(controller, settings):
             file = directory / (second if unified else first)
             need(file.exists(), f"control groups have no {file.name} here")
             file.write_text(f"{value}\n")
-        yield lambda: (directory / "cgroup.procs").write_text(f"{os.getpid()}\n")
+        yield Enter(directory)
     finally:
         processes.kill_below(os.getpid())
         # The kernel takes a moment to see that nobody is in it.
@@ -237,6 +257,26 @@ def removed(directory):
     return not directory.exists()
 
 
+@case()
+def group_changed_from_outside(world):
+    """To one whose name, which is long, ends in another letter."""
+    with group("pids", []) as enter:
+        first, second = (enter.directory / ("x" * 250 + letter) for letter in "ab")
+        for directory in (first, second):
+            directory.mkdir()
+        try:
+            show = "grep -o '.$' /proc/self/cgroup\n"
+            move = "sh -c 'echo $1 >$2/cgroup.procs' sh $$"
+            script = f"{move} {first}\nfor i in 1 2 3 4 5; do {show}done\n{move} {second}\n{show}"
+            script += f"{move} {first.parent}\n"
+            outcome = world.same(script, "another group", prepare=enter, stats=True)
+            world.require_warm(outcome, "grep", 2)
+        finally:
+            processes.kill_below(os.getpid())
+            for directory in (first, second):
+                require(wait_until(lambda d=directory: removed(d), 10), f"{directory} stays")
+
+
 @case(seconds=120)
 def group_processes(world):
     for count in (5, 7, 10, 16):
@@ -247,7 +287,7 @@ def group_processes(world):
 @case(seconds=120)
 def group_memory(world):
     """Too little for parked processes, enough for the script."""
-    for kib in (4000, 6000, 16000):
+    for kib in (6000, 10000, 16000):
         settings = [("memory.limit_in_bytes", "memory.max", kib << 10)]
         with group("memory", settings) as enter:
             world.same(WORK, f"{kib} KiB", prepare=enter)

@@ -244,10 +244,7 @@ def found_earlier_on_path(world):
     replaced(world, change, withdraw, prepare=prepare, again=False)
 
 
-BUSY = "a program's file is busy while it is parked: it can't be written over, nor unmounted"
-
-
-@case(known=BUSY)
+@case()
 def mounted_over(world):
     wrapper = in_own_mounts(":")
     script = WARM + "meet mount\nmount --bind $1/new/number $1/number\n" + USE + WARM
@@ -262,6 +259,90 @@ def mounted_over(world):
             run.meet("mount", lambda r: r.expect_parked())
             outcomes.append(run.finish())
     world.require_same(*outcomes)
+
+
+@case()
+def library_mounted_over(world):
+    wrapper = in_own_mounts(":")
+    script = WARM + "meet mount\nmount --bind $1/new/libnumber.so $1/libnumber.so\n" + USE + WARM
+    script += "umount $1/libnumber.so\n" + USE
+    outcomes = []
+    for which in (REFERENCE, SUBJECT):
+        place = place_with(world, library=True)
+        with world.start(
+            which, script, meets=True, stats=True, wrapper=wrapper, arguments=(str(place),),
+            environment=programs.on_path(place),
+        ) as run:
+            run.meet("mount", lambda r: r.expect_parked())
+            outcomes.append(run.finish())
+    world.require_same(*outcomes)
+
+
+# A locale that is no language's, so that nobody has it.
+LOCALE = "aa_PREWARM.UTF-8"
+LOCALES = "/usr/lib/locale"
+
+
+def locales_changed(world, change, first=":", warm=3):
+    """`locale charmap` before and after `change`, in a directory of locales of our own."""
+    wrapper = in_own_mounts(
+        f"mount -t tmpfs none /mnt && cp -a {LOCALES}/C.utf8 /mnt && mount --bind /mnt {LOCALES} &&"
+        f" (cd {LOCALES} && {first})"
+    )
+    use = "locale charmap; x=$(locale charmap); echo $x; locale charmap | cat\n"
+    script = f"export LC_ALL={LOCALE}\nfor i in 1 2 3 4 5; do {use}done 2>&1\nmeet change\n"
+    script += f"cd {LOCALES}\n{change}\n{{ {use} }} 2>&1\n"
+    outcomes = []
+    for which in (REFERENCE, SUBJECT):
+        with world.start(which, script, meets=True, stats=True, wrapper=wrapper) as run:
+            run.meet("change", lambda r: r.expect_parked() if warm else r.settle())
+            outcomes.append(run.finish())
+    world.require_same(*outcomes)
+    world.require_warm(outcomes[1], "locale", warm)
+    lines = outcomes[0].stdout.split("\n")
+    require(lines[-2] != lines[-3] or lines[-2] not in lines[:2], f"nothing changed: {lines}")
+
+
+@case()
+def locale_installed(world):
+    locales_changed(world, "cp -a C.utf8 aa_PREWARM.utf8")
+
+
+@case()
+def locale_removed(world):
+    locales_changed(world, "rm -r aa_PREWARM.utf8", "cp -a C.utf8 aa_PREWARM.utf8")
+
+
+@case()
+def locale_completed(world):
+    """Its directory was there, but not what lies in it."""
+    locales_changed(world, "cp -a C.utf8/. aa_PREWARM.utf8", "mkdir aa_PREWARM.utf8", warm=0)
+
+
+@case()
+def preloaded_by_the_system(world):
+    """/etc/ld.so.preload appears."""
+    library = world.fresh_directory("preloaded") / "libnothing.so"
+    programs.compile_program(library, "nothing.c", "-shared", "-fPIC")
+    wrapper = in_own_mounts(
+        "mount -t tmpfs none /mnt && cp -a /etc/. /mnt && mount --bind /mnt /etc"
+        " && rm -f /etc/ld.so.preload"
+    )
+    count = "grep -c libnothing.so /proc/self/maps\n"
+    script = f"for i in 1 2 3 4 5; do {count}done\nmeet preload\n"
+    script += f"echo {library} >/etc/ld.so.preload\n{count}rm /etc/ld.so.preload\n{count}"
+    outcomes = []
+    for which in (REFERENCE, SUBJECT):
+        with world.start(which, script, meets=True, stats=True, wrapper=wrapper) as run:
+            run.meet("preload", lambda r: r.expect_parked())
+            outcomes.append(run.finish())
+    world.require_same(*outcomes)
+    world.require_warm(outcomes[1], "grep", 2)
+    lines = outcomes[0].stdout.split()
+    require(lines[-2] != "0" and lines[-1] == "0", f"nothing was preloaded: {lines}")
+
+
+BUSY = "a program's file is busy while it is parked, as while it runs: it can't be written over"
 
 
 @case(known=BUSY)
