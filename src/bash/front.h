@@ -212,6 +212,7 @@ class Front {
   pid_t end_pending(Pending& pending, int status);
   pid_t wait_among(int* status, int options);
   bool repeat(Pending& pending);
+  static std::uint64_t signals_since(const Pending& pending);
   bool spawn_cold(Pending& pending);
   static void drop_owned(Pending& pending);
 

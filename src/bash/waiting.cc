@@ -14,6 +14,7 @@
 
 #include "bash/front.h"
 #include "bash/originals.h"
+#include "bash/taken_signals.h"
 #include "launch/exec_cold.h"
 
 namespace prewarm::bash {
@@ -22,9 +23,18 @@ namespace {
 
 bool has_ended(int status) { return WIFEXITED(status) || WIFSIGNALED(status); }
 
-// In a forked child: does by hand what a parked process would have done with the request.
+// In a forked child: does by hand what a parked process would have done with the request, as if
+// `signals` had come just now.
 [[noreturn]] void exec_request(const char* path, std::vector<char>& wire,
-                               const std::vector<int>& fds) {
+                               const std::vector<int>& fds, std::uint64_t signals) {
+  if (signals != 0) {
+    sigset_t all;
+    sigfillset(&all);
+    ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  }
+  for (int sig = 1; sig < NSIG; ++sig) {
+    if ((signals >> (sig - 1) & 1) != 0) ::kill(::getpid(), sig);
+  }
   launch::RequestView view;
   if (!launch::parse_request(wire.data(), wire.size(), view)) ::_exit(127);
   launch::exec_cold(path, view, fds);
@@ -45,10 +55,21 @@ void Front::drop_owned(Pending& pending) {
   pending.settled = true;
 }
 
+// Signals to the process group that came after the launch but before its process had taken the
+// request. What that process has had and we have not since then came earlier, or was meant for it
+// alone, when it was nobody's program.
+std::uint64_t Front::signals_since(const Pending& pending) {
+  if (pending.pool == nullptr) return 0;
+  sigset_t waiting;
+  ::sigpending(&waiting);
+  return pending.pool->interrupted(pending.claim.program) &
+         (taken_signals.since(pending.start_ns) | mask_bits(waiting));
+}
+
 // Its process died without having taken the request: once more, by another parked process or by a
-// plain fork and exec.
+// plain fork and exec, which a signal would have hit.
 bool Front::repeat(Pending& pending) {
-  if (pending.pool != nullptr) {
+  if (pending.pool != nullptr && signals_since(pending) == 0) {
     const auto kind = pending.brokered ? park::SlotKind::brokered : park::SlotKind::direct;
     const auto claim = pending.pool->claim(pending.claim.program, kind, 0);
     if (claim && pending.pool->release_bytes(*claim, pending.wire, pending.fds)) {
@@ -61,9 +82,10 @@ bool Front::repeat(Pending& pending) {
 }
 
 bool Front::spawn_cold(Pending& pending) {
+  const std::uint64_t signals = signals_since(pending);
   const pid_t pid = originals().fork();
   if (pid < 0) return false;
-  if (pid == 0) exec_request(pending.path.c_str(), pending.wire, pending.fds);
+  if (pid == 0) exec_request(pending.path.c_str(), pending.wire, pending.fds, signals);
   pending.pool = nullptr;
   pending.brokered = false;
   pending.pid = pid;

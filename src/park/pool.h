@@ -117,6 +117,12 @@ class Pool {
   // Whether `program` may ask who its parent is (see Eligibility::asks_parent).
   // Whether it was ever parked and taken over.
   bool was_opened(unsigned program) const { return entries_[program].opened; }
+  // Signals that were pending when a process of the program was to take a request. They may have
+  // come before the launch or after it, which only the launcher can tell: so that process ended
+  // without having taken it. Signals of former launches stay in there.
+  std::uint64_t interrupted(unsigned program) const {
+    return table_->programs[program].interrupted.load();
+  }
   bool asks_parent(unsigned program) const { return entries_[program].asks_parent; }
   bool owns_descriptor(int fd) const;
   unsigned program_count() const { return program_count_; }

@@ -15,7 +15,7 @@ namespace prewarm::park {
 
 inline constexpr std::uint32_t kTableMagic = 0x4d524157;  // "WARM"
 // Agent and owner must agree on every layout in this file and in launch/wire.h.
-inline constexpr std::uint32_t kTableVersion = 1;
+inline constexpr std::uint32_t kTableVersion = 2;
 
 inline constexpr unsigned kMaxPrograms = 64;       // parked programs per pool
 inline constexpr unsigned kSlotsPerProgram = 6;    // clones of one program, at most
@@ -61,13 +61,14 @@ enum class LearnState : std::uint32_t { unknown, learning, known };
 
 // A page of its own: a clone maps only this of the table.
 struct alignas(4096) Program {
-  std::atomic<std::uint32_t> state;       // ProgramState; also a futex word
-  std::atomic<std::int32_t> pid;          // the zygote
-  std::atomic<std::int32_t> owner;        // the pool's, as in Table
-  std::atomic<std::uint32_t> clonable;    // 0: released itself, once, instead of through clones
-  std::atomic<std::uint32_t> reason;      // launch::Reason when refused
-  std::atomic<std::uint32_t> self_state;  // SlotState of the zygote itself (idle when claimable)
-  std::atomic<std::uint32_t> want;        // idle clones to keep
+  std::atomic<std::uint32_t> state;        // ProgramState; also a futex word
+  std::atomic<std::int32_t> pid;           // the zygote
+  std::atomic<std::int32_t> owner;         // the pool's, as in Table
+  std::atomic<std::uint32_t> clonable;     // 0: released itself, once, instead of through clones
+  std::atomic<std::uint32_t> reason;       // launch::Reason when refused
+  std::atomic<std::uint32_t> self_state;   // SlotState of the zygote itself (idle when claimable)
+  std::atomic<std::uint32_t> want;         // idle clones to keep
+  std::atomic<std::uint64_t> interrupted;  // signals for which a process refused a request
   std::atomic<std::uint32_t> learn_state;
   std::atomic<std::uint32_t> range_count;
   std::uint32_t manifest_used;  // bytes of manifest, valid from parked on
