@@ -75,6 +75,7 @@ struct Pending {
   pid_t shell_pid = 0;    // what bash was told
   pid_t pid = 0;          // what it is now
   int status = 0;
+  os::Fd watch;  // brokered: see Pool::look
   park::Claim claim;
   std::vector<char> wire;  // its request
   std::vector<int> fds;    // its descriptors, working directory last

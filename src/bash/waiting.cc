@@ -69,6 +69,7 @@ std::uint64_t Front::signals_since(const Pending& pending) {
 // Its process died without having taken the request: once more, by another parked process or by a
 // plain fork and exec, which a signal would have hit.
 bool Front::repeat(Pending& pending) {
+  pending.watch.reset();
   if (pending.pool != nullptr && signals_since(pending) == 0) {
     const auto kind = pending.brokered ? park::SlotKind::brokered : park::SlotKind::direct;
     const auto claim = pending.pool->claim(pending.claim.program, kind, 0);
@@ -158,7 +159,8 @@ pid_t Front::wait_among(int* status, int options) {
       return -1;
     }
     if ((options & WNOHANG) != 0) return 0;
-    if (!brokered->pool->wait_change(brokered->claim, others ? kMixedMs : kAloneMs)) {
+    if (!brokered->pool->wait_change(brokered->claim, brokered->watch,
+                                     others ? kMixedMs : kAloneMs)) {
       errno = EINTR;
       return -1;
     }
@@ -176,17 +178,10 @@ Pending* Front::running_brokered() {
 Pending* Front::collect_brokered() {
   for (Pending& p : pendings_) {
     if (!p.active || !p.brokered || p.ended) continue;
-    const park::SlotState state = p.pool->state(p.claim);
-    const bool lost = state == park::SlotState::running && !p.pool->owner_is_alive();
-    if (!lost && (state == park::SlotState::claimed || state == park::SlotState::running)) continue;
-    int status = 0;
-    if (lost) {
-      // Whoever could have told how it ended has been killed, and we are killed with it as a rule.
-      status = SIGKILL;
-    } else if (!p.pool->wait_brokered(p.claim, status)) {
-      if (repeat(p)) continue;
-      status = SIGKILL;
-    }
+    int status = SIGKILL;
+    const park::Brokered now = p.pool->look(p.claim, p.watch, status);
+    if (now == park::Brokered::under_way) continue;
+    if (now == park::Brokered::never_ran && repeat(p)) continue;
     if (end_pending(p, status) != 0) return &p;
   }
   return nullptr;
@@ -197,6 +192,7 @@ pid_t Front::end_pending(Pending& pending, int status) {
   tally_.add_time(pending.path.c_str(), pending.brokered ? Rung::brokered : Rung::direct,
                   static_cast<std::uint64_t>(now_ns() - pending.start_ns));
   drop_owned(pending);
+  pending.watch.reset();
   pending.active = pending.hidden;
   pending.ended = true;
   pending.status = status;
@@ -248,7 +244,7 @@ void Front::finish_hidden() {
     while (p.active && p.hidden && !p.ended) {
       int status = 0;
       if (p.brokered) {
-        p.pool->wait_change(p.claim, 100);
+        p.pool->wait_change(p.claim, p.watch, 100);
         collect_brokered();
       } else if (originals().waitpid(p.pid, &status, 0) == p.pid) {
         note(p.pid, status);
