@@ -237,7 +237,7 @@ bool Pool::wait_taken(const Claim& claim) {
     const SlotState s = state(claim);
     if (s == SlotState::running || s == SlotState::exited) return true;
     if (s != SlotState::claimed) return false;
-    wait_while(word, value(s), 50);
+    wait_while(word, value(s), 5);
     // Nobody may have told us yet that it died.
     if (state(claim) == SlotState::claimed && os::ended(claim.pid)) return false;
   }
