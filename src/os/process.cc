@@ -3,9 +3,12 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -50,8 +53,14 @@ bool ended(const Fd& watched) {
 }
 
 bool ended(pid_t pid) {
+  siginfo_t info{};
+  if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0) {
+    return info.si_pid == pid;
+  }
   const Fd watched = watch(pid);
-  return !watched.valid() || ended(watched);
+  if (watched.valid()) return ended(watched);
+  // There may be no descriptor left for it. Then a zombie passes for alive.
+  return ::kill(pid, 0) != 0 && errno == ESRCH;
 }
 
 std::optional<int> ended_status(const Fd& watched, pid_t pid) {

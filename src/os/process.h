@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Processes that are not children of this one: whether they have ended, and how.
+// Processes that need not be children of this one: whether they have ended, and how.
 #pragma once
 
 #include <sys/types.h>

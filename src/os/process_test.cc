@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "os/testing.h"
@@ -46,6 +47,18 @@ TEST(ProcessTest, TheStatusIsToldBeforeAndAfterItWasWaitedFor) {
     if (!told && status == 0) GTEST_SKIP() << "a kernel before 6.15";
     EXPECT_EQ(told, status);
   }
+}
+
+TEST(ProcessTest, WithoutADescriptorNobodyIsTakenForDead) {
+  constexpr pid_t kInit = 1;
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  EXPECT_FALSE(watch(kInit).valid());
+  EXPECT_FALSE(ended(kInit));
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_FALSE(ended(kInit));
 }
 
 TEST(ProcessTest, NoProcessNoWatch) { EXPECT_FALSE(watch(1 << 23).valid()); }

@@ -281,7 +281,7 @@ Brokered Pool::look(const Claim& claim, os::Fd& watch, int& status) {
     return os::ended(claim.pid) ? Brokered::never_ran : Brokered::under_way;
   }
   if (!watch.valid()) begin_watch(claim, watch);
-  if (watch.valid() && !os::ended(watch)) return Brokered::under_way;
+  if (!(watch.valid() ? os::ended(watch) : os::ended(claim.pid))) return Brokered::under_way;
   const auto ended = watch.valid() ? os::ended_status(watch, claim.pid) : std::nullopt;
   status = ended.value_or(SIGKILL);
   return Brokered::ended;
