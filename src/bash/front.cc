@@ -265,6 +265,7 @@ void Front::after_fork_in_child(bool async) {
   living_ = 0;
   for (Pending& p : pendings_) {
     if (p.active) drop_owned(p);
+    p.watch.reset();
     p.active = false;
   }
   substitution = {};

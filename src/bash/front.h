@@ -76,6 +76,7 @@ struct Pending {
   pid_t shell_pid = 0;    // what bash was told
   pid_t pid = 0;          // what it is now
   int status = 0;
+  os::Fd watch;  // brokered: see Pool::look
   park::Claim claim;
   std::vector<char> wire;  // its request
   std::vector<int> fds;    // its descriptors, working directory last
@@ -220,6 +221,7 @@ class Front {
   pid_t end_pending(Pending& pending, int status);
   pid_t wait_among(int* status, int options);
   bool repeat(Pending& pending);
+  static std::uint64_t signals_since(const Pending& pending);
   bool spawn_cold(Pending& pending);
   static void drop_owned(Pending& pending);
 

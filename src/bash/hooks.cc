@@ -11,6 +11,7 @@
 #include "bash/front.h"
 #include "bash/originals.h"
 #include "bash/patching.h"
+#include "bash/taken_signals.h"
 
 namespace prewarm::bash {
 
@@ -91,6 +92,45 @@ int hook_open(const char* path, int flags, ...) {
   const int fd = originals().open(path, flags, mode);
   if (fd >= 0 || !front().descriptors_failed(errno)) return fd;
   return originals().open(path, flags, mode);
+}
+
+// bash's handlers, where note_signal stands in for them.
+SigHandler* handlers[NSIG];
+
+void note_signal(int sig) {
+  taken_signals.note(sig);
+  handlers[sig](sig);
+}
+
+// SIGCHLD comes all the time, and ends nobody.
+bool is_noted(int sig, const struct sigaction& action) {
+  return sig > 0 && sig < NSIG && sig != SIGCHLD && (action.sa_flags & SA_SIGINFO) == 0 &&
+         action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN &&
+         action.sa_handler != note_signal;
+}
+
+int hook_sigaction(int sig, const struct sigaction* action, struct sigaction* old) {
+  SigHandler* const before = sig > 0 && sig < NSIG ? handlers[sig] : nullptr;
+  struct sigaction noting;
+  if (action != nullptr && is_noted(sig, *action)) {
+    noting = *action;
+    noting.sa_handler = note_signal;
+    handlers[sig] = action->sa_handler;
+    action = &noting;
+  }
+  const int result = originals().sigaction(sig, action, old);
+  if (result == 0 && old != nullptr && old->sa_handler == note_signal) old->sa_handler = before;
+  return result;
+}
+
+// The handlers that there are already when a script loads us.
+void note_installed() {
+  for (int sig = 1; sig < NSIG; ++sig) {
+    struct sigaction action;
+    if (originals().sigaction(sig, nullptr, &action) == 0 && is_noted(sig, action)) {
+      hook_sigaction(sig, &action, nullptr);
+    }
+  }
 }
 
 int hook_execute_command_internal(COMMAND* command, int async, int pipe_in, int pipe_out,
@@ -186,15 +226,19 @@ bool install_hooks() {
       patcher.entry(as_pointer(&::command_substitute), as_pointer(&hook_command_substitute),
                     original(o.command_substitute));
   if (!patcher.finish() || !entries) return false;
-  return patcher.import("waitpid", as_pointer(&hook_waitpid), original(o.waitpid)) &&
-         patcher.import("execve", as_pointer(&hook_execve), original(o.execve)) &&
-         patcher.import("chdir", as_pointer(&hook_chdir), original(o.chdir)) &&
-         patcher.import("close", as_pointer(&hook_close), original(o.close)) &&
-         patcher.import("fcntl", as_pointer(&hook_fcntl), original(o.fcntl)) &&
-         patcher.import("dup2", as_pointer(&hook_dup2), original(o.dup2)) &&
-         patcher.import("pipe", as_pointer(&hook_pipe), original(o.pipe)) &&
-         patcher.import("open", as_pointer(&hook_open), original(o.open)) &&
-         patcher.import("fork", as_pointer(&hook_fork), original(o.fork));
+  const bool imports =
+      patcher.import("waitpid", as_pointer(&hook_waitpid), original(o.waitpid)) &&
+      patcher.import("execve", as_pointer(&hook_execve), original(o.execve)) &&
+      patcher.import("chdir", as_pointer(&hook_chdir), original(o.chdir)) &&
+      patcher.import("close", as_pointer(&hook_close), original(o.close)) &&
+      patcher.import("fcntl", as_pointer(&hook_fcntl), original(o.fcntl)) &&
+      patcher.import("dup2", as_pointer(&hook_dup2), original(o.dup2)) &&
+      patcher.import("pipe", as_pointer(&hook_pipe), original(o.pipe)) &&
+      patcher.import("open", as_pointer(&hook_open), original(o.open)) &&
+      patcher.import("sigaction", as_pointer(&hook_sigaction), original(o.sigaction)) &&
+      patcher.import("fork", as_pointer(&hook_fork), original(o.fork));
+  if (imports) note_installed();
+  return imports;
 }
 
 }  // namespace prewarm::bash

@@ -3,6 +3,7 @@
 // The functions that the hooks stand in for.
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include "bash/bash_api.h"
@@ -19,6 +20,7 @@ struct Originals {
   int (*fcntl)(int, int, ...);
   int (*pipe)(int*);
   int (*open)(const char*, int, ...);
+  int (*sigaction)(int, const struct sigaction*, struct sigaction*);
   int (*execute_command_internal)(COMMAND*, int, int, int, struct fd_bitmap*);
   WORD_LIST* (*expand_words)(WORD_LIST*);
   char* (*search_for_command)(const char*, int);

@@ -14,6 +14,7 @@
 
 #include "bash/front.h"
 #include "bash/originals.h"
+#include "bash/taken_signals.h"
 #include "launch/exec_cold.h"
 
 namespace prewarm::bash {
@@ -22,9 +23,18 @@ namespace {
 
 bool has_ended(int status) { return WIFEXITED(status) || WIFSIGNALED(status); }
 
-// In a forked child: does by hand what a parked process would have done with the request.
+// In a forked child: does by hand what a parked process would have done with the request, as if
+// `signals` had come just now.
 [[noreturn]] void exec_request(const char* path, std::vector<char>& wire,
-                               const std::vector<int>& fds) {
+                               const std::vector<int>& fds, std::uint64_t signals) {
+  if (signals != 0) {
+    sigset_t all;
+    sigfillset(&all);
+    ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  }
+  for (int sig = 1; sig < NSIG; ++sig) {
+    if ((signals >> (sig - 1) & 1) != 0) ::kill(::getpid(), sig);
+  }
   launch::RequestView view;
   if (!launch::parse_request(wire.data(), wire.size(), view)) ::_exit(127);
   launch::exec_cold(path, view, fds);
@@ -45,10 +55,22 @@ void Front::drop_owned(Pending& pending) {
   pending.settled = true;
 }
 
+// Signals to the process group that came after the launch but before its process had taken the
+// request. What that process has had and we have not since then came earlier, or was meant for it
+// alone, when it was nobody's program.
+std::uint64_t Front::signals_since(const Pending& pending) {
+  if (pending.pool == nullptr) return 0;
+  sigset_t waiting;
+  ::sigpending(&waiting);
+  return pending.pool->interrupted(pending.claim.program) &
+         (taken_signals.since(pending.start_ns) | mask_bits(waiting));
+}
+
 // Its process died without having taken the request: once more, by another parked process or by a
-// plain fork and exec.
+// plain fork and exec, which a signal would have hit.
 bool Front::repeat(Pending& pending) {
-  if (pending.pool != nullptr) {
+  pending.watch.reset();
+  if (pending.pool != nullptr && signals_since(pending) == 0) {
     const auto kind = pending.brokered ? park::SlotKind::brokered : park::SlotKind::direct;
     const auto claim = pending.pool->claim(pending.claim.program, kind, 0);
     if (claim && pending.pool->release_bytes(*claim, pending.wire, pending.fds)) {
@@ -61,9 +83,10 @@ bool Front::repeat(Pending& pending) {
 }
 
 bool Front::spawn_cold(Pending& pending) {
+  const std::uint64_t signals = signals_since(pending);
   const pid_t pid = originals().fork();
   if (pid < 0) return false;
-  if (pid == 0) exec_request(pending.path.c_str(), pending.wire, pending.fds);
+  if (pid == 0) exec_request(pending.path.c_str(), pending.wire, pending.fds, signals);
   pending.pool = nullptr;
   pending.brokered = false;
   pending.pid = pid;
@@ -147,7 +170,8 @@ pid_t Front::wait_among(int* status, int options) {
       return -1;
     }
     if ((options & WNOHANG) != 0) return 0;
-    if (!brokered->pool->wait_change(brokered->claim, others ? kMixedMs : kAloneMs)) {
+    if (!brokered->pool->wait_change(brokered->claim, brokered->watch,
+                                     others ? kMixedMs : kAloneMs)) {
       errno = EINTR;
       return -1;
     }
@@ -165,17 +189,10 @@ Pending* Front::running_brokered() {
 Pending* Front::collect_brokered() {
   for (Pending& p : pendings_) {
     if (!p.active || !p.brokered || p.ended) continue;
-    const park::SlotState state = p.pool->state(p.claim);
-    const bool lost = state == park::SlotState::running && !p.pool->owner_is_alive();
-    if (!lost && (state == park::SlotState::claimed || state == park::SlotState::running)) continue;
-    int status = 0;
-    if (lost) {
-      // Whoever could have told how it ended has been killed, and we are killed with it as a rule.
-      status = SIGKILL;
-    } else if (!p.pool->wait_brokered(p.claim, status)) {
-      if (repeat(p)) continue;
-      status = SIGKILL;
-    }
+    int status = SIGKILL;
+    const park::Brokered now = p.pool->look(p.claim, p.watch, status);
+    if (now == park::Brokered::under_way) continue;
+    if (now == park::Brokered::never_ran && repeat(p)) continue;
     if (end_pending(p, status) != 0) return &p;
   }
   return nullptr;
@@ -186,6 +203,7 @@ pid_t Front::end_pending(Pending& pending, int status) {
   tally_.add_time(pending.path.c_str(), pending.brokered ? Rung::brokered : Rung::direct,
                   static_cast<std::uint64_t>(now_ns() - pending.start_ns));
   drop_owned(pending);
+  pending.watch.reset();
   pending.active = pending.hidden;
   pending.ended = true;
   pending.status = status;
@@ -238,7 +256,7 @@ void Front::finish_hidden() {
     while (p.active && p.hidden && !p.ended) {
       int status = 0;
       if (p.brokered) {
-        p.pool->wait_change(p.claim, 100);
+        p.pool->wait_change(p.claim, p.watch, 100);
         collect_brokered();
       } else if (originals().waitpid(p.pid, &status, 0) == p.pid) {
         note(p.pid, status);

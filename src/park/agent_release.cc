@@ -40,6 +40,18 @@ struct Received {
 
 [[noreturn]] void give_up() { leave(127); }
 
+constexpr std::uint64_t bit(int sig) { return std::uint64_t{1} << (sig - 1); }
+
+void set_disposition(int sig, void (*handler)(int)) {
+  const struct {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)();
+    std::uint64_t mask;
+  } action = {handler, 0, nullptr, 0};
+  os::raw_syscall(SYS_rt_sigaction, sig, os::arg(&action), 0, 8);
+}
+
 // One message into `buffer`. Returns its size, 0 at end of file, negative when it can't be used.
 long receive(int socket, char* buffer, std::size_t size, Received& received) {
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof received.fds)];
@@ -119,23 +131,8 @@ void run_operations(const RequestView& request) {
 }
 
 void set_signals(const RequestHeader& h) {
-  // Signals that came while parked were meant for somebody else: ignoring a signal discards it.
-  std::uint64_t pending = 0;
-  os::raw_syscall(SYS_rt_sigpending, os::arg(&pending), 8);
-  struct {
-    void (*handler)(int);
-    unsigned long flags;
-    void (*restorer)();
-    std::uint64_t mask;
-  } action = {SIG_IGN, 0, nullptr, 0};
-  for (int sig = 1; (pending | h.signal_ignored) != 0 && sig <= 64; ++sig) {
-    const std::uint64_t bit = std::uint64_t{1} << (sig - 1);
-    if (((pending | h.signal_ignored) & bit) == 0) continue;
-    action.handler = SIG_IGN;
-    os::raw_syscall(SYS_rt_sigaction, sig, os::arg(&action), 0, 8);
-    if ((h.signal_ignored & bit) != 0) continue;
-    action.handler = SIG_DFL;
-    os::raw_syscall(SYS_rt_sigaction, sig, os::arg(&action), 0, 8);
+  for (int sig = 1; h.signal_ignored != 0 && sig <= 64; ++sig) {
+    if ((h.signal_ignored & bit(sig)) != 0) set_disposition(sig, SIG_IGN);
   }
   os::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, os::arg(&h.signal_mask), 0, 8);
 }
@@ -236,6 +233,35 @@ int become(const RequestView& request, Received& received, int socket) {
   return call_main(request, words);
 }
 
+// Ends this process if a signal is pending that the program would notice. Was it there before the
+// launch, and meant for somebody else, or has it come since? The launcher knows, for it has had the
+// same signal: it repeats the launch, with or without it.
+void leave_if_interrupted(const RequestHeader& h) {
+  constexpr std::uint64_t kWithoutEffect =
+      bit(SIGCHLD) | bit(SIGCONT) | bit(SIGURG) | bit(SIGWINCH);
+  std::uint64_t pending = 0;
+  os::raw_syscall(SYS_rt_sigpending, os::arg(&pending), 8);
+  if (pending == 0) return;
+  const std::uint64_t unnoticed = kWithoutEffect | h.signal_ignored | h.signal_mask;
+  if ((pending & ~unnoticed) != 0) {
+    state.program->interrupted.fetch_or(pending & ~unnoticed);
+    leave(0);
+  }
+  // To ignore a signal discards it.
+  for (int sig = 1; sig <= 64; ++sig) {
+    if ((pending & bit(sig)) == 0) continue;
+    set_disposition(sig, SIG_IGN);
+    set_disposition(sig, SIG_DFL);
+  }
+}
+
+// From here on the launch is ours, and is never repeated by anybody; so are signals.
+void take(const RequestHeader& h, std::atomic<std::uint32_t>& word) {
+  leave_if_interrupted(h);
+  if (!park::advance(word, SlotState::claimed, SlotState::running)) leave(0);
+  os::raw_syscall(SYS_futex, os::arg(&word), 1 /* FUTEX_WAKE */, 1 << 30);
+}
+
 // The whole of a request that came in a memfd, on the stack, where a kernel would have put it.
 __attribute__((noinline)) int take_large(const RequestHeader& head, Received& received, int socket,
                                          std::atomic<std::uint32_t>& word) {
@@ -254,8 +280,7 @@ __attribute__((noinline)) int take_large(const RequestHeader& head, Received& re
   RequestView view;
   if (!launch::parse_request(bytes, head.size, view)) give_up();
   if (received.count != view.header->fd_count + 1) give_up();
-  if (!park::advance(word, SlotState::claimed, SlotState::running)) leave(0);
-  os::raw_syscall(SYS_futex, os::arg(&word), FUTEX_WAKE, 1 << 30);
+  take(*view.header, word);
   return become(view, received, socket);
 }
 
@@ -289,9 +314,7 @@ int serve(int socket, std::atomic<std::uint32_t>& word, std::uint32_t generation
     RequestView view;
     if (!launch::parse_request(buffer, static_cast<std::size_t>(n), view)) give_up();
     if (received.count != view.header->fd_count + 1) give_up();
-    // From here on the launch is ours, and is never repeated by anybody.
-    if (!park::advance(word, SlotState::claimed, SlotState::running)) leave(0);
-    os::raw_syscall(SYS_futex, os::arg(&word), FUTEX_WAKE, 1 << 30);
+    take(head, word);
     return become(view, received, socket);
   }
 }

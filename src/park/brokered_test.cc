@@ -4,6 +4,7 @@
 // the copy learns how it ended from the table.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 
 #include "park/testing.h"
 
@@ -237,8 +238,10 @@ TEST_F(BrokeredTest, ManySubshellsAtOnceNeverShareAProcess) {
   EXPECT_EQ(lines, launched.size()) << "something was run twice, or not at all";
 }
 
-TEST_F(BrokeredTest, ASubshellLearnsThatTheOwnerIsGone) {
-  os::Pipe report = os::make_pipe();
+// The owner is killed, and stays a zombie for a while; the program goes on.
+TEST_F(BrokeredTest, ASubshellLearnsTheStatusEvenWithoutTheOwner) {
+  ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+  const os::Pipe report = os::make_pipe();
   const os::Pipe input = os::make_pipe();
   os::Child owner([&] {
     unsigned program = 0;
@@ -247,24 +250,32 @@ TEST_F(BrokeredTest, ASubshellLearnsThatTheOwnerIsGone) {
     if (subshell == 0) {
       const auto claimed = pool().claim(program, SlotKind::brokered, os::kBoundMs);
       TestRequest request({"cat"});
-      request.descriptors = {{input.read.get(), 0}};
-      bool waited = true;
-      int status = 0;
+      const os::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+      request.descriptors = {{input.read.get(), 0}, {null.get(), 1}};
+      int status = -1;
       if (claimed && pool().release(*claimed, request.get()) && pool().wait_taken(*claimed)) {
         ::kill(::getppid(), SIGKILL);
-        waited = pool().wait_brokered(*claimed, status);
+        os::write_value(report.write.get(), claimed->pid);
+        if (!pool().wait_brokered(*claimed, status)) status = -2;
       }
-      os::write_value(report.write.get(), waited);
+      os::write_value(report.write.get(), status);
       ::_exit(0);
     }
     os::wait_for(subshell);
     return 0;
   });
-  report.write.reset();
+  pid_t cat = -1;
+  int status = -1;
+  ASSERT_TRUE(os::read_value(report.read.get(), cat));
+  ASSERT_TRUE(os::has_ended(os::open_pid(owner.pid())));
+  ::kill(cat, SIGTERM);
+  EXPECT_EQ(exit_of(os::wait_for(cat)), "signal 15");
+  ASSERT_TRUE(os::read_value(report.read.get(), status));
+  // Before Linux 6.15 nobody knows.
+  EXPECT_TRUE(exit_of(status) == "signal 15" || exit_of(status) == "signal 9") << status;
   EXPECT_EQ(exit_of(owner.wait()), "signal 9");
-  bool waited = true;
-  ASSERT_TRUE(os::read_value(report.read.get(), waited));
-  EXPECT_FALSE(waited);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+  while (!os::is_childless()) ::waitpid(-1, nullptr, 0);
 }
 
 }  // namespace

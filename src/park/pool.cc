@@ -244,6 +244,7 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   program.learn_state.store(0);
   program.releases.store(0);
   program.range_count.store(0);
+  program.interrupted.store(0);
   program.self_state.store(value(SlotState::parking));
   program.want.store(std::min({want, kMostIdleClones, options_.max_warm - reserved - 1}));
   program.state.store(static_cast<std::uint32_t>(ProgramState::starting));

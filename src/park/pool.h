@@ -49,6 +49,13 @@ enum class Ended {
   brokered,  // the same, for a forked subshell, which has been told: not for the owner's eyes
 };
 
+// What has become of a brokered launch.
+enum class Brokered {
+  under_way,
+  ended,
+  never_ran,  // its process died before taking the request
+};
+
 class Pool {
  public:
   static os::Result<std::unique_ptr<Pool>> create(PoolOptions options);
@@ -96,13 +103,16 @@ class Pool {
   Ended note_ended(pid_t pid, int status);
   // State of a claim.
   SlotState state(const Claim& claim) const;
-  // Brokered: waits for the end of the claimed process; true and its wait status, or false if it
-  // died before taking its request.
+  // What has become of a brokered launch, and its wait status if it has ended. If the owner has,
+  // too, the status is known if the launch's process was being watched, and the kernel tells it;
+  // else SIGKILL stands for it. `watch`, not valid at first, belongs to the launch.
+  Brokered look(const Claim& claim, os::Fd& watch, int& status);
+  // Waits until the state of a claimed or running slot changes, or at most `wait_ms`; a launch that
+  // takes long is watched from then on. False: a signal handler ran meanwhile.
+  bool wait_change(const Claim& claim, os::Fd& watch, int wait_ms);
+  // Waits for the end of a brokered launch: true and its wait status, or false if its process died
+  // before taking the request.
   bool wait_brokered(const Claim& claim, int& status);
-  // Waits until the state of a claimed or running slot changes, or `wait_ms` are over. False: a
-  // signal handler ran meanwhile.
-  bool wait_change(const Claim& claim, int wait_ms);
-  bool owner_is_alive() const;
   // Waits until the request was taken. False: its process died before that.
   bool wait_taken(const Claim& claim);
   void forget(const Claim& claim);
@@ -119,6 +129,12 @@ class Pool {
   // Whether `program` may ask who its parent is (see Eligibility::asks_parent).
   // Whether it was ever parked and taken over.
   bool was_opened(unsigned program) const { return entries_[program].opened; }
+  // Signals that were pending when a process of the program was to take a request. They may have
+  // come before the launch or after it, which only the launcher can tell: so that process ended
+  // without having taken it. Signals of former launches stay in there.
+  std::uint64_t interrupted(unsigned program) const {
+    return table_->programs[program].interrupted.load();
+  }
   bool asks_parent(unsigned program) const { return entries_[program].asks_parent; }
   bool owns_descriptor(int fd) const;
   unsigned program_count() const { return program_count_; }
@@ -170,6 +186,8 @@ class Pool {
   std::expected<Claim, launch::Reason> claim_slot(unsigned program, SlotKind kind, int wait_ms);
   void order_refill(unsigned index);
   bool is_unchanged(const WatchedFile& file);
+  void begin_watch(const Claim& claim, os::Fd& watch) const;
+  bool owner_is_alive() const;
   static void end_unreleased(Slot& slot);
   static Ended end_slot(Slot& slot, SlotState was, int status);
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "os/process.h"
 #include "park/pool.h"
 #include "park/pool_internal.h"
 
@@ -19,14 +20,8 @@ using launch::Reason;
 
 namespace {
 
-// Whether `pid` has ended, even if nobody has waited for it yet.
-bool has_died(pid_t pid) {
-  siginfo_t info{};
-  if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0) {
-    return info.si_pid == pid;
-  }
-  return ::kill(pid, 0) != 0;
-}
+// A launch that takes longer than this is worth being watched.
+constexpr int kShortMs = 20;
 
 }  // namespace
 
@@ -250,37 +245,64 @@ bool Pool::wait_taken(const Claim& claim) {
     const SlotState s = state(claim);
     if (s == SlotState::running || s == SlotState::exited) return true;
     if (s != SlotState::claimed) return false;
-    wait_while(word, value(s), 50);
+    wait_while(word, value(s), 5);
     // Nobody may have told us yet that it died.
-    if (state(claim) == SlotState::claimed && has_died(claim.pid)) return false;
+    if (state(claim) == SlotState::claimed && os::ended(claim.pid)) return false;
   }
 }
 
-bool Pool::wait_change(const Claim& claim, int wait_ms) {
+bool Pool::wait_change(const Claim& claim, os::Fd& watch, int wait_ms) {
   auto& word = table_->programs[claim.program].slots[claim.slot].state;
   const SlotState s = state(claim);
   if (s != SlotState::claimed && s != SlotState::running) return true;
+  if (!watch.valid()) wait_ms = std::min(wait_ms, kShortMs);
   const timespec limit{wait_ms / 1000, (wait_ms % 1000) * 1000000L};
-  return ::syscall(SYS_futex, &word, FUTEX_WAIT, value(s), &limit, nullptr, 0) == 0 ||
-         errno != EINTR;
+  if (::syscall(SYS_futex, &word, FUTEX_WAIT, value(s), &limit, nullptr, 0) == 0) return true;
+  const int error = errno;
+  if (error == ETIMEDOUT && !watch.valid()) begin_watch(claim, watch);
+  return error != EINTR;
 }
 
-bool Pool::owner_is_alive() const { return ::kill(owner(), 0) == 0; }
+// From now on we can learn how its process ends even if the owner can't tell us any more.
+void Pool::begin_watch(const Claim& claim, os::Fd& watch) const {
+  watch = os::move_above(os::watch(claim.pid), options_.descriptor_floor);
+}
+
+bool Pool::owner_is_alive() const {
+  // Whose parent has ended gets another one at once, even if nobody has waited for it yet.
+  return ::getppid() == owner() || !os::ended(owner());
+}
+
+Brokered Pool::look(const Claim& claim, os::Fd& watch, int& status) {
+  Slot& slot = table_->programs[claim.program].slots[claim.slot];
+  const SlotState s = state(claim);
+  if (s == SlotState::exited) {
+    status = slot.status.load();
+    slot.state.store(value(SlotState::empty), std::memory_order_release);
+    return Brokered::ended;
+  }
+  if (s != SlotState::claimed && s != SlotState::running) return Brokered::never_ran;
+  if (owner_is_alive()) return Brokered::under_way;
+  // Nobody will ever report; unless it was done just now.
+  if (state(claim) != s) return look(claim, watch, status);
+  if (s == SlotState::claimed) {
+    return os::ended(claim.pid) ? Brokered::never_ran : Brokered::under_way;
+  }
+  if (!watch.valid()) begin_watch(claim, watch);
+  if (!(watch.valid() ? os::ended(watch) : os::ended(claim.pid))) return Brokered::under_way;
+  const auto ended = watch.valid() ? os::ended_status(watch, claim.pid) : std::nullopt;
+  status = ended.value_or(SIGKILL);
+  return Brokered::ended;
+}
 
 bool Pool::wait_brokered(const Claim& claim, int& status) {
-  Slot& slot = table_->programs[claim.program].slots[claim.slot];
-  for (;;) {
-    const SlotState s = state(claim);
-    if (s == SlotState::exited) {
-      status = slot.status.load();
-      slot.state.store(value(SlotState::empty), std::memory_order_release);
-      return true;
-    }
-    if (s != SlotState::running) return false;
-    wait_while(slot.state, value(s), 1000);
-    // The owner is gone: nobody will ever report.
-    if (state(claim) == SlotState::running && !owner_is_alive()) return false;
+  constexpr int kLookMs = 1000;
+  os::Fd watch;
+  Brokered now;
+  while ((now = look(claim, watch, status)) == Brokered::under_way) {
+    wait_change(claim, watch, kLookMs);
   }
+  return now == Brokered::ended;
 }
 
 }  // namespace prewarm::park

@@ -244,14 +244,47 @@ TEST_F(PoolTest, AParkedProcessIsAChildOfTheOwnerAndOutlivesSignals) {
   const pid_t pid = *idle_pids(program).begin();
   const std::string status = os::read_file("/proc/" + std::to_string(pid) + "/status");
   EXPECT_NE(status.find("\nPPid:\t" + std::to_string(::getpid()) + "\n"), std::string::npos);
-  for (const int sig : {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGTSTP}) ::kill(pid, sig);
-  // They were not meant for the program that it becomes.
+  for (const int sig : {SIGWINCH, SIGURG, SIGCHLD, SIGTSTP, SIGCONT}) ::kill(pid, sig);
+  EXPECT_FALSE(os::has_ended(os::open_pid(pid), 0));
   const Claim claimed = claim(program);
   EXPECT_EQ(claimed.pid, pid);
   TestRequest request({kPrintf, "alive"});
   const Outcome o = launch(claimed, request);
   EXPECT_EQ(o.text, "alive");
   EXPECT_EQ(exit_of(o), "exit 0");
+}
+
+// Whether the signal came before the launch or after it, only the launcher can find out.
+TEST_F(PoolTest, WithASignalPendingNoRequestIsTaken) {
+  for (const bool before : {true, false}) {
+    unsigned program = 0;
+    ASSERT_NO_FATAL_FAILURE(park(kTrue, 1, program));
+    EXPECT_EQ(pool().interrupted(program), 0U);
+    TestRequest request({"true"});
+    const pid_t pid = *idle_pids(program).begin();
+    ::kill(pid, before ? SIGUSR1 : SIGSTOP);
+    const Claim claimed = claim(program);
+    ASSERT_TRUE(pool().release(claimed, request.get()));
+    if (!before) {
+      ::kill(pid, SIGUSR1);
+      ::kill(pid, SIGCONT);
+    }
+    EXPECT_EQ(reap(pid), Ended::parked);
+    EXPECT_EQ(pool().interrupted(program), launch::signal_bit(SIGUSR1));
+    EXPECT_EQ(exit_of(run(program, {"true"})), "exit 0");
+    drop_pool();
+  }
+}
+
+TEST_F(PoolTest, ASignalThatTheProgramIgnoresOrBlocksIsNoMatter) {
+  unsigned program = 0;
+  ASSERT_NO_FATAL_FAILURE(park(kCat, 1, program));
+  for (const int sig : {SIGUSR1, SIGTERM}) ::kill(*idle_pids(program).begin(), sig);
+  TestRequest request({"cat", "/proc/self/status"});
+  request.signal_ignored = launch::signal_bit(SIGUSR1);
+  request.signal_mask = launch::signal_bit(SIGTERM);
+  const Outcome o = launch(claim(program), request);
+  EXPECT_NE(o.text.find("ShdPnd:\t0000000000000000"), std::string::npos) << o.text;
 }
 
 // The 16 bytes that the kernel gave the program as its source of seeds.

@@ -70,6 +70,7 @@ struct alignas(4096) Program {
   std::atomic<std::uint32_t> self_state;  // SlotState of the zygote itself (idle when claimable)
   std::atomic<std::uint32_t> want;        // idle clones to keep
   std::atomic<std::uint32_t> orders;      // raised to have slots filled; the zygote's futex word
+  std::atomic<std::uint64_t> interrupted;  // signals for which a process refused a request
   std::atomic<std::uint32_t> releases;    // clones that have become the program
   std::atomic<std::uint32_t> learn_state;
   std::atomic<std::uint32_t> range_count;

@@ -275,6 +275,28 @@ def interrupted_at_start(world, command, name, trap=""):
     world.same_steps(script, steps, f"{command}, SIG{name}")
 
 
+def signalled_before_start(world, command, name):
+    """A signal to the group that the shell survives, and then launches: the program is not hit.
+
+    Parked processes are stopped, so that none of them does anything about it before its launch.
+    """
+
+    def steps(run):
+        run.hear("here")
+        stopped = [p for p in run.expect_parked() if not processes.is_zygote(p.pid)]
+        in_read(run)
+        stop(stopped)
+        to_group(run, name)
+        run.go()
+        if stopped:
+            at_rest(run)
+        let_go(stopped)
+
+    trap = "" if name == "QUIT" else f"trap 'echo got it' {name}\n"  # which bash ignores itself
+    script = f'{trap}{WARM}meet here\n{command}\necho "status $?"\n{AFTER}'
+    world.same_steps(script, steps, f"SIG{name}, {command}")
+
+
 STARTS = {
     "simple": "sleep 5",
     "pipeline": "sleep 5 | cat",
@@ -291,6 +313,11 @@ def add_start(word, command):
     @case(name=f"terminated_at_start_{word}")
     def terminated(world):
         interrupted_at_start(world, command, "TERM", "trap 'echo got it' TERM\n")
+
+    @case(name=f"signalled_before_start_{word}")
+    def signalled(world):
+        for name in ("INT", "TERM", "QUIT", "USR1", "TSTP"):
+            signalled_before_start(world, command.replace("sleep 5", "sleep 0.1"), name)
 
 
 for _word, _command in STARTS.items():
