@@ -19,7 +19,6 @@ namespace {
 constexpr char kDirectory[] = "/usr/lib/locale";
 constexpr char kArchive[] = "/usr/lib/locale/locale-archive";
 constexpr char kAliases[] = "/usr/share/locale/locale.alias";
-constexpr std::size_t kDirectorySize = sizeof kDirectory - 1;
 
 // The locales that the environment names.
 struct Wanted {
@@ -70,15 +69,10 @@ bool may_serve(const char* entry, const char* name) {
   return is_end(entry[same]) && (is_end(name[same]) || name[same] == '_');
 }
 
-// Returns whether it may serve for any.
-bool offer(Wanted& wanted, const char* entry) {
-  bool any = false;
+void offer(Wanted& wanted, const char* entry) {
   for (unsigned i = 0; i < wanted.count; ++i) {
-    if (!may_serve(entry, wanted.names[i])) continue;
-    wanted.offered[i] = true;
-    any = true;
+    if (may_serve(entry, wanted.names[i])) wanted.offered[i] = true;
   }
-  return any;
 }
 
 // The pieces of text between separators in the next `size` bytes of a file.
@@ -124,8 +118,8 @@ void offer_archive(Wanted& wanted) {
   os::raw_syscall(SYS_close, fd);
 }
 
-// Directories, one for each locale. Those that may serve are named to `use`.
-void offer_directories(Wanted& wanted, UseFile use, void* data) {
+// Directories, one for each locale.
+void offer_directories(Wanted& wanted) {
   const long fd = open_to_read(kDirectory);
   if (fd < 0) return;
   alignas(dirent) char buffer[2048];
@@ -135,12 +129,7 @@ void offer_directories(Wanted& wanted, UseFile use, void* data) {
     for (long at = 0; at < n;) {
       const auto* entry = reinterpret_cast<const dirent*>(buffer + at);
       at += entry->d_reclen;
-      if (entry->d_name[0] == '.' || !offer(wanted, entry->d_name)) continue;
-      char path[kDirectorySize + 1 + sizeof entry->d_name];
-      copy(path, kDirectory, kDirectorySize);
-      path[kDirectorySize] = '/';
-      copy(path + kDirectorySize + 1, entry->d_name, length(entry->d_name) + 1);
-      use(data, path);
+      if (entry->d_name[0] != '.') offer(wanted, entry->d_name);
     }
   }
   os::raw_syscall(SYS_close, fd);
@@ -155,6 +144,32 @@ const char* locale_file(const char* line) {
   return nullptr;
 }
 
+// Names each directory once.
+class Directories {
+ public:
+  Directories(UseFile use, void* data) : use_(use), data_(data) {}
+  void add_directory_of(const char* file) {
+    std::size_t n = 0;
+    for (std::size_t i = 0; file[i] != '\0'; ++i) {
+      if (file[i] == '/') n = i;
+    }
+    if (n >= sizeof names_[0] || count_ == kMost) return use_(data_, file);
+    for (unsigned i = 0; i < count_; ++i) {
+      if (starts_with(file, names_[i]) && names_[i][n] == '\0') return;
+    }
+    copy(names_[count_], file, n);
+    names_[count_][n] = '\0';
+    use_(data_, names_[count_++]);
+  }
+
+ private:
+  static constexpr unsigned kMost = 16;
+  UseFile use_;
+  void* data_;
+  char names_[kMost][128];
+  unsigned count_ = 0;
+};
+
 bool is_set(const char* variable) {
   for (char** e = environ; *e != nullptr; ++e) {
     if (starts_with(*e, variable)) return true;
@@ -168,24 +183,26 @@ bool warm_locale() {
   Wanted wanted;
   // LOCPATH is another place to look for locales, which is not known here.
   if (is_set("LOCPATH=") || !find_wanted(wanted)) return true;
-  if (wanted.count != 0) offer_directories(wanted, [](void*, const char*) {}, nullptr);
+  if (wanted.count != 0) offer_directories(wanted);
   if (!all_are_offered(wanted)) offer_archive(wanted);
   if (!all_are_offered(wanted)) return true;
   state.locale = newlocale(LC_ALL_MASK, "", nullptr);
   return state.locale != nullptr;
 }
 
+// The directories stand for the files in them, which are looked at before every launch: localedef
+// and packages put new files in the place of old ones, and write none in place but the archive.
 void each_locale_file(UseFile use, void* data) {
   Wanted wanted;
   if (state.locale == nullptr || !find_wanted(wanted) || wanted.count == 0) return;
   use(data, kDirectory);
-  use(data, kArchive);
+  if (os::raw_syscall(SYS_faccessat, AT_FDCWD, os::arg(kArchive), 0) == 0) use(data, kArchive);
   use(data, kAliases);
-  offer_directories(wanted, use, data);
   const long fd = open_to_read("/proc/self/maps");
   if (fd < 0) return;
+  Directories seen(use, data);
   each_piece(fd, ~std::size_t{0}, '\n', [&](const char* line) {
-    if (const char* file = locale_file(line)) use(data, file);
+    if (const char* file = locale_file(line)) seen.add_directory_of(file);
   });
   os::raw_syscall(SYS_close, fd);
 }
