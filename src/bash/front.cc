@@ -252,8 +252,11 @@ bool Front::owns_descriptor(int fd) const {
 }
 
 bool Front::fork_failed(int error) {
-  if ((error != EAGAIN && error != ENOMEM) || pool_ == nullptr) return false;
+  const bool looks = !subshell_ && look_.pid() > 0 && !look_ended_;
+  if ((error != EAGAIN && error != ENOMEM) || (pool_ == nullptr && !looks)) return false;
   parking_refused_ = true;
+  looking_ = false;
+  if (looks) end_look();
   drop_pool();
   return true;
 }

@@ -14,6 +14,10 @@
 namespace prewarm::bash {
 namespace {
 
+constexpr std::uint64_t kLeastProcesses = 1024;
+// Several times what all parked processes of a shell use by themselves.
+constexpr std::uint64_t kLeastMemory = std::uint64_t{64} << 20;
+
 constexpr std::uint64_t kUnlimited = std::numeric_limits<std::uint64_t>::max();
 
 std::string read_text(const std::string& path) {
@@ -54,7 +58,8 @@ bool contains_word(std::string_view list, std::string_view word) {
 
 }  // namespace
 
-std::uint64_t memory_limit(std::string_view groups, const std::string& root) {
+std::uint64_t group_limit(const GroupLimit& limit, std::string_view groups,
+                          const std::string& root) {
   std::uint64_t least = kUnlimited;
   while (!groups.empty()) {
     // hierarchy:controllers:path; in version 2 there is one hierarchy, and no controller is named.
@@ -68,9 +73,9 @@ std::uint64_t memory_limit(std::string_view groups, const std::string& root) {
     std::string path(line.substr(second + 1));
     if (path == "/") path.clear();
     if (controllers.empty()) {
-      least = std::min(least, least_limit(root, path, "memory.max"));
-    } else if (contains_word(controllers, "memory")) {
-      least = std::min(least, least_limit(root + "/memory", path, "memory.limit_in_bytes"));
+      least = std::min(least, least_limit(root, path, limit.version2));
+    } else if (contains_word(controllers, limit.controller)) {
+      least = std::min(least, least_limit(root + "/" + limit.controller, path, limit.version1));
     }
   }
   return least;
@@ -82,11 +87,15 @@ bool limits_allow_parking() {
     ::getrlimit(r, &limit);
     return limit.rlim_cur;
   };
-  return soft(RLIMIT_AS) == RLIM_INFINITY && soft(RLIMIT_DATA) == RLIM_INFINITY &&
-         soft(RLIMIT_FSIZE) == RLIM_INFINITY && soft(RLIMIT_CPU) == RLIM_INFINITY &&
-         soft(RLIMIT_STACK) >= (1U << 20) && soft(RLIMIT_NOFILE) >= 512 &&
-         soft(RLIMIT_NPROC) >= 1024 &&
-         memory_limit(read_text("/proc/self/cgroup"), "/sys/fs/cgroup") >= kLeastMemory;
+  const bool tight = soft(RLIMIT_AS) != RLIM_INFINITY || soft(RLIMIT_DATA) != RLIM_INFINITY ||
+                     soft(RLIMIT_FSIZE) != RLIM_INFINITY || soft(RLIMIT_CPU) != RLIM_INFINITY ||
+                     soft(RLIMIT_STACK) < (1U << 20) || soft(RLIMIT_NOFILE) < 512 ||
+                     soft(RLIMIT_NPROC) < kLeastProcesses;
+  if (tight) return false;
+  const std::string groups = read_text("/proc/self/cgroup");
+  const std::string root = "/sys/fs/cgroup";
+  return group_limit(kGroupMemory, groups, root) >= kLeastMemory &&
+         group_limit(kGroupProcesses, groups, root) >= kLeastProcesses;
 }
 
 }  // namespace prewarm::bash

@@ -13,12 +13,18 @@ namespace prewarm::bash {
 
 bool limits_allow_parking();
 
-// The least memory, in bytes, that a control group may be limited to for anything to be parked in
-// it: several times what all parked processes of a shell use by themselves.
-inline constexpr std::uint64_t kLeastMemory = std::uint64_t{64} << 20;
+// What control groups limit, and by which file in each version.
+struct GroupLimit {
+  const char* controller;
+  const char* version1;
+  const char* version2;
+};
+inline constexpr GroupLimit kGroupMemory{"memory", "memory.limit_in_bytes", "memory.max"};
+inline constexpr GroupLimit kGroupProcesses{"pids", "pids.max", "pids.max"};
 
-// The tightest memory limit of the control groups that `groups` (the text of /proc/self/cgroup)
-// names and of those that they lie in, below `root`, where control groups are mounted.
-std::uint64_t memory_limit(std::string_view groups, const std::string& root);
+// The tightest limit of the control groups that `groups` (the text of /proc/self/cgroup) names and
+// of those that they lie in, below `root`, where control groups are mounted.
+std::uint64_t group_limit(const GroupLimit& limit, std::string_view groups,
+                          const std::string& root);
 
 }  // namespace prewarm::bash

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t kNone = std::numeric_limits<std::uint64_t>::max();
 
-class MemoryLimitTest : public ::testing::Test {
+class GroupLimitTest : public ::testing::Test {
  protected:
   void set(const std::string& file, const std::string& text) {
     const std::filesystem::path path = temp_ / file;
@@ -21,14 +21,17 @@ class MemoryLimitTest : public ::testing::Test {
     os::write_file(path, text + "\n");
   }
   std::uint64_t limit(const std::string& groups) const {
-    return memory_limit(groups, temp_.path());
+    return group_limit(kGroupMemory, groups, temp_.path());
   }
+
+  const std::string& root() const { return root_; }
 
  private:
   os::TempDirectory temp_;
+  const std::string root_ = temp_.path();
 };
 
-TEST_F(MemoryLimitTest, OfVersion2) {
+TEST_F(GroupLimitTest, OfVersion2) {
   set("a/memory.max", "max");
   EXPECT_EQ(limit("0::/a\n"), kNone);
   set("a/memory.max", "4096000");
@@ -38,7 +41,7 @@ TEST_F(MemoryLimitTest, OfVersion2) {
   EXPECT_EQ(limit("0::/b\n"), kNone);
 }
 
-TEST_F(MemoryLimitTest, OfVersion1) {
+TEST_F(GroupLimitTest, OfVersion1) {
   set("memory/a/memory.limit_in_bytes", "9223372036854771712");
   EXPECT_EQ(limit("3:cpu,cpuacct:/a\n2:memory:/a\n0::/x\n"), 9223372036854771712U);
   set("memory/a/memory.limit_in_bytes", "8192");
@@ -47,7 +50,7 @@ TEST_F(MemoryLimitTest, OfVersion1) {
   EXPECT_EQ(limit("2:memory:/\n3:name=memory:/a\n4:xmemory:/a\n"), kNone);
 }
 
-TEST_F(MemoryLimitTest, TheTightestOnTheWayUpCounts) {
+TEST_F(GroupLimitTest, TheTightestOnTheWayUpCounts) {
   set("a/b/c/memory.max", "3000");
   set("a/memory.max", "2000");
   EXPECT_EQ(limit("0::/a/b/c\n"), 2000U);
@@ -57,12 +60,23 @@ TEST_F(MemoryLimitTest, TheTightestOnTheWayUpCounts) {
 }
 
 // As in a container that sees its own group as the root, but names by which the host knows it.
-TEST_F(MemoryLimitTest, AGroupThatCanNotBeSeenHasTheLimitOfTheRoot) {
+TEST_F(GroupLimitTest, AGroupThatCanNotBeSeenHasTheLimitOfTheRoot) {
   set("memory/memory.limit_in_bytes", "5000");
   EXPECT_EQ(limit("2:memory:/docker/0123\n"), 5000U);
 }
 
-TEST_F(MemoryLimitTest, OddLinesSayNothing) {
+TEST_F(GroupLimitTest, OfProcesses) {
+  const auto processes = [this](const char* groups) {
+    return group_limit(kGroupProcesses, groups, root());
+  };
+  set("pids/a/pids.max", "7");
+  set("b/pids.max", "9");
+  EXPECT_EQ(processes("2:pids:/a\n0::/b\n"), 7U);
+  EXPECT_EQ(processes("0::/b\n"), 9U);
+  EXPECT_EQ(processes("2:memory:/a\n"), kNone);
+}
+
+TEST_F(GroupLimitTest, OddLinesSayNothing) {
   EXPECT_EQ(limit(""), kNone);
   EXPECT_EQ(limit("\n\n:\n::\n0:\nx\n"), kNone);
   set("memory.max", "");
