@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -61,26 +62,18 @@ void take_control_socket() {
 // release. Numbers are given from the lowest on, so a stray descriptor is among those looked at
 // unless it was put elsewhere on purpose.
 bool own_descriptors_only() {
-  for (int fd = 0; fd < kControlFd; ++fd) {
-    if (os::raw_syscall(SYS_fcntl, fd, F_GETFD) >= 0) return false;
-  }
-  return os::raw_syscall(SYS_fcntl, kControlFd + 1, F_GETFD) < 0;
+  pollfd fds[kControlFd + 1];
+  for (int i = 0; i < kControlFd; ++i) fds[i] = {i, 0, 0};
+  fds[kControlFd] = {kControlFd + 1, 0, 0};
+  constexpr timespec kAtOnce{};
+  // What isn't open is reported as such (POLLNVAL).
+  return os::raw_syscall(SYS_ppoll, os::arg(fds), kControlFd + 1, os::arg(&kAtOnce), 0) ==
+         kControlFd + 1;
 }
 
-unsigned thread_count() {
-  char text[2048];
-  const long n = read_file("/proc/self/status", text, sizeof text - 1);
-  if (n <= 0) return 2;
-  text[n] = '\0';
-  for (const char* at = text; *at != '\0'; ++at) {
-    if (starts_with(at, "\nThreads:")) {
-      at += 9;
-      while (*at == '\t' || *at == ' ') ++at;
-      return at[0] == '1' && at[1] == '\n' ? 1 : 2;
-    }
-  }
-  return 2;
-}
+// The kernel lets a process with one thread, and only such, ask for a thread group of its own, which
+// it has: nothing changes (unshare(2)).
+bool has_one_thread() { return os::raw_syscall(SYS_unshare, CLONE_THREAD) == 0; }
 
 // The fields that PR_SET_MM_MAP wants back unchanged; the kernel gives them in /proc/self/stat
 // only.
@@ -335,19 +328,20 @@ int park(int, char**, char** envp) {
   take_control_socket();
   if (!own_descriptors_only()) refuse(launch::Reason::opened_descriptors);
   if (!read_mm_fields()) refuse(launch::Reason::system_refused);
-  bind_lazily_bound();
+  // What serves once binds what it needs when it needs it.
+  if (state.may_clone) bind_lazily_bound();
   const bool initialised = initialise_libraries();
   if (!warm_locale()) refuse(launch::Reason::locale_missing);
-  if (thread_count() != 1) refuse(launch::Reason::has_threads);
+  if (!has_one_thread()) refuse(launch::Reason::has_threads);
   if (initialised && !own_descriptors_only()) refuse(launch::Reason::opened_descriptors);
   if (!write_manifest(initialised)) refuse(launch::Reason::manifest_full);
   os::raw_syscall(SYS_munmap, os::arg(state.manifest), park::kManifestBytes);
-  gather_locale_files();
-  note_regions();
   os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
   if (os::raw_syscall(SYS_getppid) != state.program->owner.load()) leave(0);
   const bool clonable = state.may_clone && learn_thread_state() && fork_handlers_are_known();
   if (clonable) {
+    gather_locale_files();
+    note_regions();
     if (!send_slot_sockets()) refuse(launch::Reason::system_refused);
     work_in_background();
     publish_parked(true);
