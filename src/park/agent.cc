@@ -43,6 +43,8 @@ bool read_orders() {
   state.control_fd = static_cast<int>(number(at));
   state.index = number(at);
   state.may_clone = number(at) != 0;
+  state.in_background = number(at) != 0;
+  state.slice = number(at);
   return state.index < park::kMaxPrograms;
 }
 

@@ -31,7 +31,9 @@ inline constexpr int kControlFd = 63;
 inline constexpr int kSlotFds = 64;  // slot k's receiving end is kSlotFds + k
 
 // What the agent was told by whoever parked the program, in one environment variable:
-// "TABLEFD:CONTROLFD:INDEX:KEEP" (KEEP: 1 if the program may be cloned).
+// "TABLEFD:CONTROLFD:INDEX:KEEP:BACKGROUND:SLICE". KEEP: 1 if the program may be cloned. BACKGROUND:
+// 1 if it was started to work in the background (os/scheduling.h), which the program must not; then
+// SLICE is its usual time slice in ns.
 inline constexpr char kParkVariable[] = "PREWARM_PARK";
 inline constexpr char kAgentName[] = "libprewarm-agent.so";
 
@@ -42,6 +44,8 @@ struct State {
   char* manifest;    // mapped while parking only
   unsigned index;
   bool may_clone;
+  bool in_background;
+  std::uint64_t slice;
   bool released;  // main has been entered: note nothing any more
   int table_fd;
   int control_fd;

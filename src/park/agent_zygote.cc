@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "os/scheduling.h"
 #include "park/agent.h"
 
 namespace prewarm::agent {
@@ -133,40 +134,20 @@ void renew_randomness() {
   }
 }
 
-// struct sched_attr (sched_setattr(2)), which no header of glibc 2.36 has.
-struct SchedulingAttributes {
-  std::uint32_t size;
-  std::uint32_t policy;
-  std::uint64_t flags;
-  std::int32_t nice;
-  std::uint32_t priority;
-  std::uint64_t runtime;  // ns; under the fair policies the wanted time slice, since Linux 6.12
-  std::uint64_t deadline;
-  std::uint64_t period;
-};
+os::Scheduling usual;  // what the program is to have
 
-SchedulingAttributes usual;  // what the program is to have
-
-// Making clones is work ahead of time, and must not keep the shell or a released program waiting.
-// As a batch task with a long slice it doesn't preempt who wakes it, and is preempted by whoever
-// wakes up with a shorter one (EEVDF). A lower priority would do the same, but nobody without
-// privileges gets the old one back.
-void work_in_background() {
-  constexpr std::uint32_t kOther = 0;
-  constexpr std::uint32_t kBatch = 3;
-  constexpr std::uint64_t kLongest = 100000000;
-  SchedulingAttributes now{};
-  if (os::raw_syscall(SYS_sched_getattr, 0, os::arg(&now), sizeof now, 0) != 0) return;
-  if (now.policy != kOther) return;
-  usual = now;
-  usual.runtime = 0;  // the system's default slice
-  now.policy = kBatch;
-  if (now.runtime != 0) now.runtime = kLongest;
-  if (os::raw_syscall(SYS_sched_setattr, 0, os::arg(&now), 0) != 0) usual.size = 0;
-}
-
-void work_as_usual() {
-  if (usual.size != 0) os::raw_syscall(SYS_sched_setattr, 0, os::arg(&usual), 0);
+// Ends the work in the background, and notes how that is done. The default slice can be told from
+// one that was chosen only by its value.
+bool become_usual() {
+  if (!state.in_background) return true;
+  if (!os::get_scheduling(usual)) return false;
+  usual.policy = os::kUsualPolicy;
+  usual.runtime = 0;
+  os::Scheduling now;
+  if (!os::set_scheduling(usual) || !os::get_scheduling(now)) return false;
+  if (now.runtime == state.slice) return true;
+  usual.runtime = state.slice;
+  return os::set_scheduling(usual);
 }
 
 // In the new clone. Returns what main returned.
@@ -183,7 +164,7 @@ int live_as_clone(unsigned k, std::uint32_t generation) {
   run_child_handlers();
   touch_learned();
   prepare_to_learn();
-  work_as_usual();
+  if (state.in_background) os::set_scheduling(usual);
   set_state(slot.state, SlotState::idle);
   return serve(kSlotFds + static_cast<int>(k), slot.state, generation);
 }
@@ -343,10 +324,12 @@ int park(int, char**, char** envp) {
     gather_locale_files();
     note_regions();
     if (!send_slot_sockets()) refuse(launch::Reason::system_refused);
-    work_in_background();
+    if (!become_usual()) refuse(launch::Reason::system_refused);
+    os::work_in_background();
     publish_parked(true);
     return zygote_loop();
   }
+  if (!become_usual()) refuse(launch::Reason::system_refused);
   publish_parked(false);
   return serve(kControlFd, state.program->self_state, 0);
 }
