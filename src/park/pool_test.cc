@@ -146,8 +146,8 @@ TEST_F(PoolTest, AnAgentThatIsNoneLeavesTheProgramUnparked) {
   EXPECT_EQ(claim_error(*parked), Reason::not_parked_yet);
   EXPECT_EQ(reap(table(*parked).pid.load()), Ended::parked);
   EXPECT_TRUE(pool().wait_parked(*parked, 0));
-  EXPECT_EQ(claim_error(*parked), Reason::died);
-  EXPECT_EQ(pool().find(kCat), -1);
+  EXPECT_EQ(claim_error(*parked), Reason::agent_failed);
+  EXPECT_EQ(pool().find(kCat), static_cast<int>(*parked)) << "it must not be tried again";
 }
 
 TEST_F(PoolTest, StopsAtTheMostPrograms) {
