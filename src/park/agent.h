@@ -51,8 +51,38 @@ struct State {
   int* tid_address;
   void* locale;
   std::uint64_t* auxv;  // the auxiliary vector on the initial stack
+  char** environment;   // the real one, while constructors are watched and don't get it
 };
 extern State state;
+
+// agent.cc: maps our pages of the table and takes the control socket, as we were told in `env`.
+// False: that can't be done, or nobody told us anything.
+bool follow_orders(char* const* env);
+
+// agent_watch.cc: refuses a program whose constructors do, or see, what isn't the same for every
+// launch. Begins by itself, before the first constructor.
+void stop_watching(int argc, char** argv);
+
+// agent_calls.cc: why a constructor's system call can't be made while parking; none: it can.
+launch::Reason judge_call(long number, const long (&arguments)[6]);
+
+// agent_regions.cc: our private mappings (/proc/self/maps), and which of their pages are there
+// (/proc/self/pagemap, Documentation/admin-guide/mm/pagemap.rst).
+inline constexpr std::size_t kPage = 4096;
+inline constexpr std::uint64_t kPagePresent = std::uint64_t{1} << 63;
+inline constexpr std::uint64_t kPageFileOrShared = std::uint64_t{1} << 61;
+inline constexpr std::uint64_t kPageExclusive = std::uint64_t{1} << 56;
+
+struct Region {
+  std::uint64_t start;
+  std::uint64_t end;
+  bool writable;
+  bool is_stack;
+};
+// False: they can't be read.
+bool for_each_region(void (*visit)(const Region&, void*), void* data);
+void for_each_page(const Region& region, long pagemap,
+                   void (*visit)(std::uint64_t address, std::uint64_t entry, void*), void* data);
 
 // agent_record.cc: what code that ran before main asked for.
 bool write_manifest(bool initialised);  // into state.manifest

@@ -15,36 +15,12 @@ namespace prewarm::agent {
 namespace {
 
 constexpr unsigned kMaxRegions = 96;
-constexpr std::size_t kPage = 4096;
 constexpr int kPopulateRead = 22;   // MADV_POPULATE_READ, Linux 5.14
 constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE
 
-// /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst).
-constexpr std::uint64_t kPresent = std::uint64_t{1} << 63;
-constexpr std::uint64_t kFileOrShared = std::uint64_t{1} << 61;
-constexpr std::uint64_t kExclusive = std::uint64_t{1} << 56;
-
-struct Region {
-  std::uint64_t start;
-  std::uint64_t end;
-  bool writable;
-};
 Region regions[kMaxRegions];
 unsigned region_count;
 long learner;  // the process that learns: its forked children run exit handlers, too
-
-std::uint64_t hexadecimal(const char*& at) {
-  std::uint64_t value = 0;
-  for (;; ++at) {
-    if (*at >= '0' && *at <= '9') {
-      value = value * 16 + static_cast<std::uint64_t>(*at - '0');
-    } else if (*at >= 'a' && *at <= 'f') {
-      value = value * 16 + static_cast<std::uint64_t>(*at - 'a' + 10);
-    } else {
-      return value;
-    }
-  }
-}
 
 struct Recorder {
   park::PageRange* ranges;
@@ -74,24 +50,17 @@ void add_written(Recorder& r, std::uint64_t address) {
   if (r.count < park::kMaxPageRanges) r.ranges[r.count++] = {address, 1, 1};
 }
 
-void learn_region(Recorder& r, const Region& region, long pagemap) {
-  std::uint64_t entries[256];
-  for (std::uint64_t at = region.start; at < region.end;) {
-    const std::uint64_t pages = (region.end - at) / kPage;
-    const std::uint64_t wanted = pages < 256 ? pages : 256;
-    const long n =
-        os::raw_syscall(SYS_pread64, pagemap, os::arg(entries), static_cast<long>(wanted * 8),
-                        static_cast<long>(at / kPage * 8));
-    if (n <= 0) return;
-    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(n) / 8; ++i, at += kPage) {
-      if ((entries[i] & kPresent) == 0) continue;
-      const bool file = (entries[i] & kFileOrShared) != 0;
-      if (file) {
-        add_read(r, at);
-      } else if (region.writable && (entries[i] & kExclusive) != 0) {
-        add_written(r, at);
-      }
-    }
+struct Learning {
+  Recorder recorder;
+  bool writable;
+};
+
+void learn_page(std::uint64_t address, std::uint64_t entry, void* data) {
+  auto& learning = *static_cast<Learning*>(data);
+  if ((entry & kPageFileOrShared) != 0) {
+    add_read(learning.recorder, address);
+  } else if (learning.writable && (entry & kPageExclusive) != 0) {
+    add_written(learning.recorder, address);
   }
 }
 
@@ -100,38 +69,23 @@ void learn(void*) {
   const long pagemap =
       os::raw_syscall(SYS_openat, AT_FDCWD, os::arg("/proc/self/pagemap"), O_RDONLY | O_CLOEXEC);
   if (pagemap < 0) return;
-  Recorder r{state.program->ranges, 0};
-  for (unsigned i = 0; i < region_count; ++i) learn_region(r, regions[i], pagemap);
+  Learning learning{{state.program->ranges, 0}, false};
+  for (unsigned i = 0; i < region_count; ++i) {
+    learning.writable = regions[i].writable;
+    for_each_page(regions[i], pagemap, learn_page, &learning);
+  }
   os::raw_syscall(SYS_close, pagemap);
-  state.program->range_count.store(r.count, std::memory_order_release);
+  state.program->range_count.store(learning.recorder.count, std::memory_order_release);
   state.program->learn_state.store(static_cast<std::uint32_t>(park::LearnState::known));
+}
+
+void note_region(const Region& region, void*) {
+  if (region_count < kMaxRegions) regions[region_count++] = region;
 }
 
 }  // namespace
 
-void note_regions() {
-  static char text[32768];
-  const long n = read_file("/proc/self/maps", text, sizeof text - 1);
-  if (n <= 0) return;
-  text[n] = '\0';
-  const char* at = text;
-  while (*at != '\0' && region_count < kMaxRegions) {
-    Region region{};
-    region.start = hexadecimal(at);
-    ++at;
-    region.end = hexadecimal(at);
-    region.writable = at[2] == 'w';
-    const bool readable = at[1] == 'r';
-    const bool shared = at[4] == 's';
-    const char* line_end = at;
-    while (*line_end != '\n' && *line_end != '\0') ++line_end;
-    // The kernel's own mappings need no touching; those above user space can't be.
-    const bool special =
-        line_end[-1] == ']' && line_end - at > 8 && line_end[-2] != 'k' && line_end[-2] != 'p';
-    if (readable && !shared && !special) regions[region_count++] = region;
-    at = *line_end == '\0' ? line_end : line_end + 1;
-  }
-}
+void note_regions() { for_each_region(note_region, nullptr); }
 
 void touch_learned() {
   const std::uint32_t count = state.program->range_count.load(std::memory_order_acquire);
