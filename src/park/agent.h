@@ -56,8 +56,20 @@ struct State {
   int* tid_address;
   void* locale;
   std::uint64_t* auxv;  // the auxiliary vector on the initial stack
+  char** environment;   // the real one, while constructors are watched and don't get it
 };
 extern State state;
+
+// agent.cc: maps our pages of the table and takes the control socket, as we were told in `env`.
+// False: that can't be done, or nobody told us anything.
+bool follow_orders(char* const* env);
+
+// agent_watch.cc: refuses a program whose constructors do, or see, what isn't the same for every
+// launch. Begins by itself, before the first constructor.
+void stop_watching(int argc, char** argv);
+
+// agent_calls.cc: why a constructor's system call can't be made while parking; none: it can.
+launch::Reason judge_call(long number, const long (&arguments)[6]);
 
 // agent_record.cc: what code that ran before main asked for.
 bool write_manifest(bool initialised);  // into state.manifest

@@ -17,7 +17,6 @@
 namespace prewarm::agent {
 namespace {
 
-constexpr char kParkedName[] = "prewarm-parked";
 constexpr std::uint64_t kAllSignals = ~std::uint64_t{0};
 
 void futex_wake(std::atomic<std::uint32_t>& word) {
@@ -29,39 +28,9 @@ void set_state(std::atomic<std::uint32_t>& word, SlotState s) {
   futex_wake(word);
 }
 
-char* map_part(std::size_t offset, std::size_t size) {
-  const long at = os::raw_syscall(SYS_mmap, 0, static_cast<long>(size), PROT_READ | PROT_WRITE,
-                                  MAP_SHARED, state.table_fd, static_cast<long>(offset));
-  return at < 0 && at > -4096 ? nullptr : reinterpret_cast<char*>(at);
-}
-
-// Maps our page of the table, for good, and our manifest, until it is written.
-bool map_table() {
-  char* head = map_part(0, 4096);
-  if (head == nullptr) return false;
-  const auto* table = reinterpret_cast<const Table*>(head);
-  const bool ours = table->magic == park::kTableMagic && table->version == park::kTableVersion;
-  os::raw_syscall(SYS_munmap, os::arg(head), 4096);
-  if (!ours) return false;
-  char* page = map_part(offsetof(Table, programs) + state.index * sizeof(Program), sizeof(Program));
-  state.manifest = map_part(offsetof(Table, manifests) + state.index * park::kManifestBytes,
-                            park::kManifestBytes);
-  if (page == nullptr || state.manifest == nullptr) return false;
-  state.program = reinterpret_cast<Program*>(page);
-  return true;
-}
-
-// Moves the control socket to its number, and closes what else we were given.
-void take_control_socket() {
-  os::raw_syscall(SYS_dup3, state.control_fd, kControlFd, O_CLOEXEC);
-  os::raw_syscall(SYS_close, state.control_fd);
-  os::raw_syscall(SYS_close, state.table_fd);
-  os::raw_syscall(SYS_close_range, 0, 2, 0);
-}
-
 // False: something else is open, that is, a constructor opened it, and it would be missing after a
-// release. Numbers are given from the lowest on, so a stray descriptor is among those looked at
-// unless it was put elsewhere on purpose.
+// release. Numbers are given from the lowest on (constructors can't choose: agent_calls.cc), so a
+// stray descriptor is among those looked at.
 bool own_descriptors_only() {
   pollfd fds[kControlFd + 1];
   for (int i = 0; i < kControlFd; ++i) fds[i] = {i, 0, 0};
@@ -298,15 +267,14 @@ void publish_parked(bool clonable) {
   leave(0);
 }
 
-int park(int, char**, char** envp) {
+int park(int argc, char** argv, char** envp) {
+  stop_watching(argc, argv);
   char** end = envp;
   while (*end != nullptr) ++end;
   state.auxv = reinterpret_cast<std::uint64_t*>(end + 1);
-  // Whoever parks us blocked all signals before exec; nothing is pending, nothing can end us.
+  // As whoever parks us had it before exec; nothing is pending, nothing can end us.
   os::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, os::arg(&kAllSignals), 0, 8);
-  os::raw_syscall(SYS_prctl, PR_SET_NAME, os::arg(kParkedName));
-  if (!map_table()) leave(0);
-  take_control_socket();
+  os::raw_syscall(SYS_close_range, 0, 2, 0);
   if (!own_descriptors_only()) refuse(launch::Reason::opened_descriptors);
   if (!read_mm_fields()) refuse(launch::Reason::system_refused);
   // What serves once binds what it needs when it needs it.
@@ -317,8 +285,6 @@ int park(int, char**, char** envp) {
   if (initialised && !own_descriptors_only()) refuse(launch::Reason::opened_descriptors);
   if (!write_manifest(initialised)) refuse(launch::Reason::manifest_full);
   os::raw_syscall(SYS_munmap, os::arg(state.manifest), park::kManifestBytes);
-  os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
-  if (os::raw_syscall(SYS_getppid) != state.program->owner.load()) leave(0);
   const bool clonable = state.may_clone && learn_thread_state() && fork_handlers_are_known();
   if (clonable) {
     gather_locale_files();

@@ -170,8 +170,10 @@ std::uint64_t file_offset(const MappedFile& file, const Elf64_Ehdr& header, std:
 
 struct DynamicSection {
   bool found = false;
-  std::uint64_t search_path = 0;  // DT_RPATH or DT_RUNPATH: where it starts in `names`; 0: none
-  std::string_view names;         // of symbols, among others
+  std::uint64_t symbols = 0;        // where they start in the file
+  std::string_view relocations[2];  // of data, and of calls
+  std::uint64_t search_path = 0;    // DT_RPATH or DT_RUNPATH: where it starts in `names`; 0: none
+  std::string_view names;           // of symbols, among others
 };
 
 DynamicSection read_dynamic(const MappedFile& file) {
@@ -180,6 +182,8 @@ DynamicSection read_dynamic(const MappedFile& file) {
   if (!file.read(0, header)) return result;
   std::uint64_t strings = 0;
   std::uint64_t size = 0;
+  std::uint64_t tables[2] = {};
+  std::uint64_t table_sizes[2] = {};
   for (unsigned i = 0; i < header.e_phnum; ++i) {
     Elf64_Phdr p;
     if (!file.read(header.e_phoff + i * sizeof p, p)) return result;
@@ -189,9 +193,15 @@ DynamicSection read_dynamic(const MappedFile& file) {
       if (!file.read(p.p_offset + at, d) || d.d_tag == DT_NULL) break;
       if (d.d_tag == DT_STRTAB) strings = file_offset(file, header, d.d_un.d_ptr);
       if (d.d_tag == DT_STRSZ) size = d.d_un.d_val;
+      if (d.d_tag == DT_SYMTAB) result.symbols = file_offset(file, header, d.d_un.d_ptr);
+      if (d.d_tag == DT_RELA) tables[0] = file_offset(file, header, d.d_un.d_ptr);
+      if (d.d_tag == DT_RELASZ) table_sizes[0] = d.d_un.d_val;
+      if (d.d_tag == DT_JMPREL) tables[1] = file_offset(file, header, d.d_un.d_ptr);
+      if (d.d_tag == DT_PLTRELSZ) table_sizes[1] = d.d_un.d_val;
       if (d.d_tag == DT_RPATH || d.d_tag == DT_RUNPATH) result.search_path = d.d_un.d_val;
     }
   }
+  for (int i = 0; i < 2; ++i) result.relocations[i] = file.at(tables[i], table_sizes[i]);
   result.names = file.at(strings, size);
   result.found = strings != 0 && !result.names.empty();
   return result;
@@ -202,6 +212,27 @@ bool mentions(const DynamicSection& dynamic, std::string_view name) {
   std::string wanted(name);
   wanted += '\0';
   return dynamic.names.find(wanted) != std::string_view::npos;
+}
+
+// Whether ld.so is to find the program's __libc_start_main: a program with one of its own has no
+// relocation for it, or one that leads to itself, and the agent would never be asked.
+bool imports_start(const MappedFile& file, const DynamicSection& dynamic) {
+  constexpr std::string_view kStart{"__libc_start_main\0", 18};
+  for (const std::string_view table : dynamic.relocations) {
+    for (std::size_t at = 0; at + sizeof(Elf64_Rela) <= table.size(); at += sizeof(Elf64_Rela)) {
+      Elf64_Rela relocation;
+      std::memcpy(&relocation, table.data() + at, sizeof relocation);
+      const std::uint64_t index = ELF64_R_SYM(relocation.r_info);
+      Elf64_Sym symbol;
+      if (index == 0 || !file.read(dynamic.symbols + index * sizeof symbol, symbol) ||
+          symbol.st_name >= dynamic.names.size()) {
+        continue;
+      }
+      if (!dynamic.names.substr(symbol.st_name).starts_with(kStart)) continue;
+      return symbol.st_shndx == SHN_UNDEF;
+    }
+  }
+  return false;
 }
 
 // The directories of a search path, with $ORIGIN replaced. False if it contains anything else that
@@ -272,6 +303,7 @@ Reason check_open_file(const char* path, int fd, const struct stat& s, Eligibili
   if (const Reason r = check_elf(file); r != Reason::none) return r;
   const DynamicSection dynamic = read_dynamic(file);
   if (!dynamic.found) return Reason::static_program;
+  if (!imports_start(file, dynamic)) return Reason::unusual_entry;
   if (dynamic.search_path != 0 && dynamic.search_path < dynamic.names.size()) {
     const char* text = dynamic.names.data() + dynamic.search_path;
     const std::string_view whole(text, ::strnlen(text, dynamic.names.size() - dynamic.search_path));
