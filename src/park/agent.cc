@@ -113,7 +113,7 @@ extern "C" __attribute__((visibility("default"))) int __libc_start_main(
   if (real == nullptr) leave(127);
   // Without orders, or initialised too late to see what constructors do: never run the program, it
   // was not meant to run.
-  if (state.environment == nullptr) leave(127);
+  if (!state.came_first) leave(127);
   state.real_main = main;
   state.real_fini = rtld_fini;
   return real(park, argc, argv, init, fini, end_program, stack_end);

@@ -56,6 +56,7 @@ struct State {
   int* tid_address;
   void* locale;
   std::uint64_t* auxv;  // the auxiliary vector on the initial stack
+  bool came_first;      // our constructor has run, before all others
   char** environment;   // the real one, while constructors are watched and don't get it
 };
 extern State state;
@@ -67,6 +68,10 @@ bool follow_orders(char* const* env);
 // agent_watch.cc: refuses a program whose constructors do, or see, what isn't the same for every
 // launch. Begins by itself, before the first constructor.
 void stop_watching(int argc, char** argv);
+
+// agent_constructors.cc
+bool has_constructors();  // of others than the C library
+bool is_of_c_library(const char* object_name);  // or ours
 
 // agent_calls.cc: why a constructor's system call can't be made while parking; none: it can.
 launch::Reason judge_call(long number, const long (&arguments)[6]);

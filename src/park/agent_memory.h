@@ -15,6 +15,7 @@ inline constexpr unsigned kMaxRegions = 512;
 
 // /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst).
 inline constexpr std::uint64_t kPresent = std::uint64_t{1} << 63;
+inline constexpr std::uint64_t kSwapped = std::uint64_t{1} << 62;
 inline constexpr std::uint64_t kFileOrShared = std::uint64_t{1} << 61;
 inline constexpr std::uint64_t kExclusive = std::uint64_t{1} << 56;
 

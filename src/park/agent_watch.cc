@@ -185,20 +185,10 @@ bool is_unchanged(char** envp) {
   return true;
 }
 
-bool ends_with(const char* s, const char* suffix) {
-  const std::size_t n = length(s);
-  const std::size_t m = length(suffix);
-  return n >= m && starts_with(s + (n - m), suffix);
-}
-
 // Whether the word at `data` belongs to libc, ld.so or the agent, who know where arguments are.
 int is_of_libc(dl_phdr_info* info, std::size_t, void* data) {
   const auto at = reinterpret_cast<ElfW(Addr)>(data);
-  const char* name = info->dlpi_name;
-  if (name == nullptr || !(ends_with(name, "/libc.so.6") || ends_with(name, kAgentName) ||
-                           ends_with(name, "/ld-linux-x86-64.so.2"))) {
-    return 0;
-  }
+  if (!is_of_c_library(info->dlpi_name)) return 0;
   for (unsigned i = 0; i < info->dlpi_phnum; ++i) {
     const auto& p = info->dlpi_phdr[i];
     const auto start = info->dlpi_addr + p.p_vaddr;
@@ -234,7 +224,7 @@ bool is_kept() {
     if (!m.readable || !m.writable || m.shared || m.is_special() || m.is_stack() || own) return;
     walk_pages(m.start, m.end, pagemap, [&found](std::uint64_t address, std::uint64_t entry) {
       // A page of a file that nobody has written to can't hold a pointer.
-      if ((entry & kPresent) == 0 || (entry & kFileOrShared) != 0) return;
+      if ((entry & (kPresent | kSwapped)) == 0 || (entry & kFileOrShared) != 0) return;
       found = found || holds_pointer(address);
     });
   });
@@ -247,6 +237,8 @@ __attribute__((constructor)) void start_watching(int, char** argv, char** envp) 
   os::raw_syscall(SYS_prctl, PR_SET_NAME, os::arg(kParkedName));
   // libc gives the name another value in its own constructor, which must come after us.
   if (!follow_orders(envp) || program_invocation_name[0] != '\0') leave(127);
+  state.came_first = true;
+  if (!has_constructors()) return;
   replace_getenv();
   guard_strings(argv, envp);
   for (const int sig : kWatched) handle(sig, on_fault);
@@ -263,6 +255,7 @@ __attribute__((constructor)) void start_watching(int, char** argv, char** envp) 
 }  // namespace
 
 void stop_watching(int argc, char** argv) {
+  if (watch.page == nullptr) return;
   os::raw_syscall(SYS_prctl, kSetDispatch, 0, 0, 0, 0);
   allow(SIG_BLOCK);
   for (const int sig : kWatched) set_action(sig, {});
