@@ -34,6 +34,8 @@ bool protect(unsigned long address, std::size_t size, int protection) {
 struct Program {
   unsigned long base = 0;
   const ElfW(Dyn) * dynamic = nullptr;
+  unsigned long read_only_start = 0;  // what ld.so has protected after relocation (RELRO)
+  unsigned long read_only_end = 0;
 };
 
 // The first object is the program itself.
@@ -41,9 +43,13 @@ int take_first(dl_phdr_info* info, std::size_t, void* data) {
   auto& program = *static_cast<Program*>(data);
   program.base = info->dlpi_addr;
   for (int i = 0; i < info->dlpi_phnum; ++i) {
-    if (info->dlpi_phdr[i].p_type == PT_DYNAMIC) {
-      program.dynamic =
-          reinterpret_cast<const ElfW(Dyn)*>(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+    const auto& p = info->dlpi_phdr[i];
+    const unsigned long start = info->dlpi_addr + p.p_vaddr;
+    if (p.p_type == PT_DYNAMIC) program.dynamic = reinterpret_cast<const ElfW(Dyn)*>(start);
+    if (p.p_type == PT_GNU_RELRO) {
+      // Whole pages only.
+      program.read_only_start = page_of(start);
+      program.read_only_end = page_of(start + p.p_memsz);
     }
   }
   return 1;
@@ -99,6 +105,8 @@ bool Patcher::find_tables() {
   ::dl_iterate_phdr(take_first, &program);
   if (program.dynamic == nullptr) return false;
   base_ = program.base;
+  read_only_start_ = program.read_only_start;
+  read_only_end_ = program.read_only_end;
   for (const auto* d = program.dynamic; d->d_tag != DT_NULL; ++d) {
     // ld.so has turned these into addresses.
     if (d->d_tag == DT_JMPREL) calls_.start = reinterpret_cast<const void*>(d->d_un.d_ptr);
@@ -139,8 +147,9 @@ bool Patcher::import_from(const Relocations& relocations, const char* name, void
     void* current;
     std::memcpy(&current, reinterpret_cast<void*>(slot), sizeof current);
     *original = current;
-    // The table was made read-only after relocation (RELRO).
-    return write(slot, &replacement, sizeof replacement, PROT_READ);
+    const bool read_only = slot >= read_only_start_ && slot < read_only_end_;
+    return write(slot, &replacement, sizeof replacement,
+                 read_only ? PROT_READ : PROT_READ | PROT_WRITE);
   }
   return false;
 }

@@ -26,7 +26,7 @@ class Patcher {
   bool import(const char* name, void* replacement, void** original);
   bool entry(void* function, void* replacement, void** original);
 
-  // Makes the trampolines executable and the tables read-only again. Nothing can be patched after.
+  // Makes the trampolines executable. Nothing can be patched after.
   bool finish();
 
  private:
@@ -46,6 +46,8 @@ class Patcher {
   os::Fd memory_;  // /proc/self/mem
   bool tables_known_ = false;
   unsigned long base_ = 0;
+  unsigned long read_only_start_ = 0;  // tables that may not be written to any more
+  unsigned long read_only_end_ = 0;
   Relocations calls_;  // of functions that are only called
   Relocations data_;   // among others, of functions whose address is taken
   const void* symbols_ = nullptr;
