@@ -16,6 +16,12 @@
 
 namespace prewarm::bash {
 
+struct AddressRange {
+  unsigned long start = 0;
+  unsigned long end = 0;
+  bool contains(unsigned long address) const { return address >= start && address < end; }
+};
+
 class Patcher {
  public:
   Patcher() = default;
@@ -46,10 +52,10 @@ class Patcher {
   os::Fd memory_;  // /proc/self/mem
   bool tables_known_ = false;
   unsigned long base_ = 0;
-  unsigned long read_only_start_ = 0;  // tables that may not be written to any more
-  unsigned long read_only_end_ = 0;
-  Relocations calls_;  // of functions that are only called
-  Relocations data_;   // among others, of functions whose address is taken
+  AddressRange image_;      // of the program
+  AddressRange read_only_;  // tables that may not be written to any more
+  Relocations calls_;       // of functions that are only called
+  Relocations data_;        // among others, of functions whose address is taken
   const void* symbols_ = nullptr;
   const char* strings_ = nullptr;
   unsigned char* trampolines_ = nullptr;

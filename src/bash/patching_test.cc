@@ -25,8 +25,10 @@ bool import_getppid() {
   Patcher patcher;
   void* original = nullptr;
   return patcher.import("getppid", reinterpret_cast<void*>(&invented_parent), &original) &&
-         patcher.finish() && original != nullptr && ::getppid() == invented_parent() &&
-         reinterpret_cast<pid_t (*)()>(original)() != invented_parent();
+         patcher.finish() && ::getppid() == invented_parent() &&
+         reinterpret_cast<pid_t (*)()>(original)() != invented_parent() &&
+         // Also if this was its first call, at which ld.so would have bound it.
+         ::getppid() == invented_parent();
 }
 
 // How each page of this program's file is protected.
