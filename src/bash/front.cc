@@ -106,10 +106,16 @@ void Front::enable(bool on) {
 bool Front::prepare_pool() {
   if (pool_ != nullptr) return true;
   if (parking_refused_) return false;
-  parking_refused_ = true;
-  if (settings_.max_warm == 0 || !limits_allow_parking()) return false;
+  no_pool_ = make_pool();
+  parking_refused_ = no_pool_ != Reason::none;
+  return !parking_refused_;
+}
+
+Reason Front::make_pool() {
+  if (settings_.max_warm == 0) return Reason::warming_disabled;
+  if (!limits_allow_parking()) return Reason::no_room;
   floor_ = descriptor_floor();
-  if (!has_descriptors_left()) return false;
+  if (!has_descriptors_left()) return Reason::no_room;
   descriptors.start();
   park::PoolOptions options;
   options.agent_path = find_agent(settings_.agent_path);
@@ -117,10 +123,10 @@ bool Front::prepare_pool() {
   options.descriptor_floor = floor_;
   if (const char* more = std::getenv("PREWARM_PARK_DIRS")) options.more_directories = more;
   auto pool = park::Pool::create(std::move(options));
-  if (!pool || !inherited_.snapshot(floor_)) return false;
+  if (!pool) return pool.error().code == 0 ? Reason::agent_missing : Reason::system_refused;
+  if (!inherited_.snapshot(floor_)) return Reason::system_refused;
   pool_ = std::move(*pool);
-  parking_refused_ = false;
-  return true;
+  return Reason::none;
 }
 
 // Whether most numbers from the floor on are free: numbers are given from the lowest on.
@@ -171,11 +177,15 @@ pid_t Front::cold(const char* path, Reason reason) {
   timed_.path = path;
   timed_.pid = 0;
   timed_.start_ns = now_ns();
-  if (reason == Reason::not_parked_yet || reason == Reason::file_changed ||
-      reason == Reason::died) {
+  if (reason == nothing_parked() || reason == Reason::file_changed || reason == Reason::died) {
     consider_parking(path);
   }
   return 0;
+}
+
+// Why there is no parked process of a program that nothing speaks against.
+Reason Front::nothing_parked() const {
+  return no_pool_ != Reason::none ? no_pool_ : Reason::not_parked_yet;
 }
 
 // A command that this process has called twice will be called more often: park it in the
@@ -222,6 +232,7 @@ void Front::keep_off(int fd) {
 void Front::give_up() {
   drop_pool();
   parking_refused_ = true;
+  no_pool_ = Reason::no_room;
   retired_.clear();
   if (upstream_ != nullptr) upstream_->abandon();
   upstream_.reset();
@@ -255,6 +266,7 @@ bool Front::fork_failed(int error) {
   const bool looks = !subshell_ && look_.pid() > 0 && !look_ended_;
   if ((error != EAGAIN && error != ENOMEM) || (pool_ == nullptr && !looks)) return false;
   parking_refused_ = true;
+  no_pool_ = Reason::no_room;
   looking_ = false;
   if (looks) end_look();
   drop_pool();
@@ -283,7 +295,7 @@ void Front::after_fork_in_child(bool async) {
   }
   for (auto& pool : retired_) pool->abandon();
   retired_.clear();
-  parking_refused_ = false;
+  parking_refused_ = false;  // but no_pool_ stays true until somebody tries
 }
 
 void Front::after_fork_in_parent(pid_t pid) {

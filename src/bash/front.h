@@ -164,6 +164,7 @@ class Front {
   // front.cc: who may launch what, and what gets parked.
   bool shell_may_launch();
   bool prepare_pool();
+  Reason make_pool();
   bool has_descriptors_left();
   void drop_pool();
   void give_up();
@@ -172,6 +173,7 @@ class Front {
   pid_t cold(const char* path, Reason reason);
   void consider_parking(const char* path);
   Reason refusal(const char* path) const;
+  Reason nothing_parked() const;
   Reason check_shell() const;
 
   // ahead.cc
@@ -258,8 +260,9 @@ class Front {
     bool descriptors = false;  // in scratch_fds_
   } looked_at_;
   void look_anew();
-  bool parking_refused_ = false;
-  bool outdated_ = false;  // our parked processes inherited what no longer holds
+  bool parking_refused_ = false;   // it is not tried again
+  Reason no_pool_ = Reason::none;  // why there was none when it was last tried
+  bool outdated_ = false;          // our parked processes inherited what no longer holds
   std::vector<std::pair<std::string, Reason>> refusals_;  // programs that can't be parked, and why
   Tally tally_;
   // Parking ahead.

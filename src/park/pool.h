@@ -58,6 +58,7 @@ enum class Brokered {
 
 class Pool {
  public:
+  // An error without a code means that the agent is not there, whole and of this version.
   static os::Result<std::unique_ptr<Pool>> create(PoolOptions options);
   ~Pool();
   Pool(const Pool&) = delete;

@@ -502,6 +502,23 @@ def products_vanish(world):
     world.require_same(reference, outcome, "products removed while the script runs")
 
 
+@case()
+def reason_is_named(world):
+    """Where nothing can be parked the statistics say why, for every launch."""
+    script = "for i in 1 2 3 4; do cut -c1 script; x=$(seq $i | tail -n 1); ( seq $x; seq 2 ); done\n"
+    file_size = limit(resource.RLIMIT_FSIZE, 1 << 20)
+    for reason, conditions in (
+        ("no_room", {"prepare": limit(resource.RLIMIT_NOFILE, 256)}),
+        ("no_room", {"prepare": file_size}),
+        ("agent_missing", {"command": world.staged_products("libprewarm-agent.so")}),
+        ("warming_disabled", {"options": ("--max-warm", "0")}),
+    ):
+        outcome = world.same(script, reason, stats=True, **conditions)
+        for name in ("cut", "seq", "tail") if world.warm_check else ():
+            seen = outcome.of(name)["reasons"]
+            require(list(seen) == [reason], f"{name} is said to be cold because of {seen}, not {reason}")
+
+
 # -- where a profile would be kept
 
 
