@@ -167,7 +167,8 @@ bool Front::shell_may_launch() {
 }
 
 void Front::count(const char* path, Rung rung, Reason reason) {
-  tally_.count(path, rung, reason, !subshell_);
+  const bool forked_for_it = forked_for_ != nullptr && frame.command == forked_for_;
+  tally_.count(path, rung, reason, !subshell_ || forked_for_it);
 }
 
 // bash forks after all. The child may still be served by a brokered launch, or says at its exec
@@ -275,6 +276,7 @@ bool Front::fork_failed(int error) {
 
 void Front::after_fork_in_child(bool async) {
   self_ = ::getpid();
+  forked_for_ = subshell_ ? nullptr : frame.command;
   subshell_ = true;
   async_ancestor_ = async_ancestor_ || async;
   living_ = 0;

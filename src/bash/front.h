@@ -237,6 +237,9 @@ class Front {
   int floor_ = 0;
   int living_ = 0;  // children that bash made by fork and has not yet waited for
   bool subshell_ = false;
+  // The command that the main shell has forked us for: if that is what we exec, it is a launch of
+  // the main shell's.
+  const COMMAND* forked_for_ = nullptr;
   bool opened_proc_ = false;
   bool reported_ = false;
   // The cold launch that is being timed, for the estimate of what was saved.

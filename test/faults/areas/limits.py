@@ -575,6 +575,26 @@ def cache_damaged(world):
     return f"{len(files)} files are kept in the cache"
 
 
+@case()
+def profile_counts(world):
+    """How often each program was called for, and how often by a subshell."""
+    cache = world.fresh_directory("kept")
+    script = """
+cut -c1 script; cut -c2 script | tail -n 1; tail -n 1 <<<$(seq 2) & wait
+( seq 1; seq 2; expr 1 + 1 ); ( expr 2 + 1 ); x=$(seq 3; expr 3 + 1)
+for i in 1 2; do tr a b <script; done | ( tr b c; wc -l </dev/null; head -c 1 script )
+"""
+    for options in ((), ("--max-warm", "2"), ("--isolation", "exec")):
+        shutil.rmtree(cache / "prewarm", ignore_errors=True)
+        world.run(SUBJECT, script, environment={"XDG_CACHE_HOME": str(cache)}, options=options)
+        lines = "".join(p.read_text() for p in cache.glob("prewarm/profiles/*")).splitlines()[1:]
+        counts = {pathlib.Path(path).name: (int(n), int(s)) for n, s, path in map(str.split, lines)}
+        require(counts.get("cut") == (2, 0), f"{options}: cut is of the main shell: {counts}")
+        require(counts.get("tail") == (2, 0), f"{options}: tail is of the main shell: {counts}")
+        require(counts.get("expr") == (3, 3), f"{options}: expr is of subshells: {counts}")
+        require(counts.get("head") == (1, 1), f"{options}: head is of a subshell: {counts}")
+
+
 # -- descriptors that the script uses itself
 
 
