@@ -274,6 +274,7 @@ pid_t Front::send(const Order& order, const Claimed& claimed, Reason& reason) {
     reason = Reason::system_refused;
     return 0;
   }
+  if (claimed.claim.slot < 0) spent_.push_back(order.path);
   own_descriptors(*pending, order);
   pending->active = true;
   count(order.path.c_str(), claimed.brokered ? Rung::brokered : Rung::direct, Reason::none);
@@ -289,6 +290,7 @@ pid_t Front::send_element(const Order& order, Pending& pending) {
     if (!spawn_cold(pending)) return 0;
     pending.shell_pid = pending.pid;
   }
+  if (released && pending.claim.slot < 0) spent_.push_back(order.path);
   own_descriptors(pending, order);
   count(order.path.c_str(), released ? warm : Rung::cold, Reason::none);
   return pending.shell_pid;

@@ -23,8 +23,6 @@ namespace {
 
 // Idle clones that a program gets at first; its misses raise it.
 constexpr unsigned kFirstClones = 2;
-// Calls of a command after which it is parked.
-constexpr unsigned kOften = 2;
 constexpr unsigned kOftenInSubshell = 8;
 
 int descriptor_floor() {
@@ -100,7 +98,9 @@ void Front::start(const launch::Settings& settings) {
 void Front::enable(bool on) {
   if (enabled_ == on) return;
   enabled_ = on;
-  if (!on) drop_pool();
+  if (on) return;
+  drop_pool();
+  spent_.clear();
 }
 
 bool Front::prepare_pool() {
@@ -196,11 +196,21 @@ void Front::consider_parking(const char* path) {
   auto call = std::find_if(local_calls_.begin(), local_calls_.end(), same);
   if (call == local_calls_.end()) call = local_calls_.insert(call, {path, 0});
   // A subshell is soon over, and is served by the shell's processes where that is exact.
-  const unsigned often = subshell_ ? kOftenInSubshell : kOften;
+  const unsigned often = subshell_ ? kOftenInSubshell : kCallsToPark;
   if (++call->second < often || refusal(path) != Reason::none || !prepare_pool()) return;
   if (pool_->find(path) >= 0) return;
   maybe_make_export_env();
   park(path, export_env, kFirstClones);
+}
+
+// What isn't cloned is gone with its launch: the next one is parked while that runs. Where the
+// shell is about to sleep, or is between two commands; not in a signal handler.
+void Front::replace_spent() {
+  while (!spent_.empty()) {
+    const std::string path = std::move(spent_.back());
+    spent_.pop_back();
+    consider_parking(path.c_str());
+  }
 }
 
 // A pid above all that the kernel gives (PID_MAX_LIMIT is 2^22), for bash to know a launch by that
@@ -287,6 +297,7 @@ void Front::after_fork_in_child(bool async) {
   }
   substitution = {};
   local_calls_.clear();
+  spent_.clear();
   ahead_ = false;
   finished_.clear();
   hidden_statuses_.clear();

@@ -172,6 +172,7 @@ class Front {
   void count(const char* path, Rung rung, Reason reason);
   pid_t cold(const char* path, Reason reason);
   void consider_parking(const char* path);
+  void replace_spent();
   Reason refusal(const char* path) const;
   Reason nothing_parked() const;
   Reason check_shell() const;
@@ -280,8 +281,11 @@ class Front {
   std::string profile_directory_;
   std::string profile_file_;
   std::optional<launch::Profile> profile_;
-  // Cold launches that this very process asked for, by path.
+  // Calls of a command after which it is parked.
+  static constexpr unsigned kCallsToPark = 2;
+  // Launches that this very process asked for and that no clone served, by path.
   std::vector<std::pair<std::string, unsigned>> local_calls_;
+  std::vector<std::string> spent_;  // programs whose one parked process was released
   std::array<Pending, kMaxPending> pendings_;
   std::vector<Finished> finished_;
   unsigned invented_ = 0;                   // pids invented so far

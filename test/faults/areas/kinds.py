@@ -276,6 +276,25 @@ def damaged_files(world):
         compare(world, install, odd)
 
 
+@case()
+def one_by_one(world):
+    """What isn't cloned is parked anew while the last one runs."""
+    script = "for i in 1 2 3 4 5 6; do cut -c1 script; meet called; done\n"
+    options = ("--isolation", "exec")
+    kept = {"XDG_CACHE_HOME": str(world.fresh_directory("kept"))}
+    for _ in range(2):  # the second run has a profile
+        with world.start(
+            SUBJECT, script, meets=True, stats=True, options=options, environment=kept
+        ) as run:
+            for call in range(6):
+                run.hear("called")
+                if 2 <= call < 5:
+                    run.expect_parked()
+                run.go()
+            outcome = run.finish()
+        world.require_warm(outcome, "cut", 3)
+
+
 # -- what constructors do
 
 OTHER_WORLD = "constructors see the parking environment: directory, arguments, standard descriptors"
