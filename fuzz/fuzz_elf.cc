@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What is read of a program's file before it is parked: any bytes get a reason, and a file that may
-// be parked is what it has to be.
+// What is read of a program's file before it is parked, or preloaded into: any bytes get a reason,
+// and a file that may be parked is what it has to be.
 #include <elf.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -15,6 +15,7 @@
 #include "invariant.h"
 #include "os/fd.h"
 #include "park/eligibility.h"
+#include "park/part.h"
 
 namespace {
 
@@ -33,6 +34,7 @@ class File {
     PREWARM_MUST(::ftruncate(fd_.get(), 0) == 0);
     PREWARM_MUST(::pwrite(fd_.get(), data, size, 0) == static_cast<ssize_t>(size));
   }
+  bool fits_into_itself() const { return prewarm::park::fits_into(path_.c_str(), path_.c_str()); }
   Eligibility check() const { return check_program(path_.c_str(), "/proc/self/fd"); }
 
  private:
@@ -74,6 +76,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   PREWARM_MUST(of_the_format);
   PREWARM_MUST(first.identity.size == size);
   PREWARM_MUST(file.check().reason == first.reason);
+  PREWARM_MUST(!file.fits_into_itself() || first.reason == Reason::none ||
+               first.reason == Reason::own_search_path);
   if (first.reason == Reason::none) {
     check_parkable({reinterpret_cast<const char*>(data), size});
     for (const auto& directory : first.search_directories) {

@@ -73,6 +73,7 @@ void Front::collect_look() {
 
 // Parks the next of the planned programs, as many at a time as there are processors to spare.
 void Front::advance_ahead() {
+  replace_spent();
   if (!ahead_ || subshell_) return;
   if (looking_) collect_look();
   const unsigned at_once = processors_;
@@ -84,6 +85,8 @@ void Front::advance_ahead() {
     if (!p.often && (processors_ == 1 || was_launched(p.path))) continue;
     if (pool_->find(p.path.c_str()) < 0 && refusal(p.path.c_str()) == Reason::none) {
       park(p.path.c_str(), environ, p.often ? 1 : 0);
+      // As if it had been called that often before.
+      if (p.often) local_calls_.emplace_back(p.path, kCallsToPark - 1);
     }
   }
   if (!looking_ && next_planned_ == planned_.size()) ahead_ = false;

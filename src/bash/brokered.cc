@@ -80,7 +80,7 @@ Front::Reason Front::may_broker() const {
   if (opened_proc_) return Reason::redirection;
   // A child made on the way, for a process substitution, would become the program's.
   if (living_ > 0) return Reason::process_substitution;
-  return upstream_ == nullptr ? Reason::not_parked_yet : Reason::none;
+  return upstream_ == nullptr ? nothing_parked() : Reason::none;
 }
 
 Front::Reason Front::broker_exec(const char* path, char* const* argv, char* const* env) {

@@ -110,7 +110,7 @@ pid_t Front::launch_simple() {
   pid_t pid = 0;
   Reason reason = Reason::none;
   if (pool_ == nullptr && upstream_ == nullptr) {
-    reason = Reason::not_parked_yet;
+    reason = nothing_parked();
   } else if (!fill_descriptors(order)) {
     reason = Reason::too_many_descriptors;
   } else if (!add_redirections(order, frame.command->value.Simple->redirects)) {
@@ -222,13 +222,12 @@ Reason Front::claim(const Order& order, Claimed& claimed) {
 
 // In a forked subshell: the program's parent will be the shell that owns the pool, not we.
 Reason Front::claim_brokered(const Order& order, Claimed& claimed) {
-  if (upstream_ == nullptr || async_ancestor_) return Reason::not_parked_yet;
+  if (upstream_ == nullptr || async_ancestor_) return nothing_parked();
   const int program = upstream_->find(order.path.c_str());
   if (program < 0) return Reason::not_parked_yet;
   const auto index = static_cast<unsigned>(program);
   if (upstream_->asks_parent(index) || mentions_proc(order)) return Reason::other_parent;
-  looked_at_.upstream_inherited =
-      looked_at_.upstream_inherited || upstream_inherited_.unchanged();
+  looked_at_.upstream_inherited = looked_at_.upstream_inherited || upstream_inherited_.unchanged();
   if (!looked_at_.upstream_inherited) return Reason::limits_changed;
   if (const Reason r = upstream_->check_fresh(index, order.env); r != Reason::none) return r;
   const auto result = upstream_->claim(index, park::SlotKind::brokered, kClaimWaitMs);
@@ -275,6 +274,7 @@ pid_t Front::send(const Order& order, const Claimed& claimed, Reason& reason) {
     reason = Reason::system_refused;
     return 0;
   }
+  if (claimed.claim.slot < 0) spent_.push_back(order.path);
   own_descriptors(*pending, order);
   pending->active = true;
   count(order.path.c_str(), claimed.brokered ? Rung::brokered : Rung::direct, Reason::none);
@@ -290,6 +290,7 @@ pid_t Front::send_element(const Order& order, Pending& pending) {
     if (!spawn_cold(pending)) return 0;
     pending.shell_pid = pending.pid;
   }
+  if (released && pending.claim.slot < 0) spent_.push_back(order.path);
   own_descriptors(pending, order);
   count(order.path.c_str(), released ? warm : Rung::cold, Reason::none);
   return pending.shell_pid;

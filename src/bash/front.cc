@@ -23,8 +23,6 @@ namespace {
 
 // Idle clones that a program gets at first; its misses raise it.
 constexpr unsigned kFirstClones = 2;
-// Calls of a command after which it is parked.
-constexpr unsigned kOften = 2;
 constexpr unsigned kOftenInSubshell = 8;
 
 int descriptor_floor() {
@@ -100,16 +98,24 @@ void Front::start(const launch::Settings& settings) {
 void Front::enable(bool on) {
   if (enabled_ == on) return;
   enabled_ = on;
-  if (!on) drop_pool();
+  if (on) return;
+  drop_pool();
+  spent_.clear();
 }
 
 bool Front::prepare_pool() {
   if (pool_ != nullptr) return true;
   if (parking_refused_) return false;
-  parking_refused_ = true;
-  if (settings_.max_warm == 0 || !limits_allow_parking()) return false;
+  no_pool_ = make_pool();
+  parking_refused_ = no_pool_ != Reason::none;
+  return !parking_refused_;
+}
+
+Reason Front::make_pool() {
+  if (settings_.max_warm == 0) return Reason::warming_disabled;
+  if (!limits_allow_parking()) return Reason::no_room;
   floor_ = descriptor_floor();
-  if (!has_descriptors_left()) return false;
+  if (!has_descriptors_left()) return Reason::no_room;
   descriptors.start();
   park::PoolOptions options;
   options.agent_path = find_agent(settings_.agent_path);
@@ -117,10 +123,10 @@ bool Front::prepare_pool() {
   options.descriptor_floor = floor_;
   if (const char* more = std::getenv("PREWARM_PARK_DIRS")) options.more_directories = more;
   auto pool = park::Pool::create(std::move(options));
-  if (!pool || !inherited_.snapshot(floor_)) return false;
+  if (!pool) return pool.error().code == 0 ? Reason::agent_missing : Reason::system_refused;
+  if (!inherited_.snapshot(floor_)) return Reason::system_refused;
   pool_ = std::move(*pool);
-  parking_refused_ = false;
-  return true;
+  return Reason::none;
 }
 
 // Whether most numbers from the floor on are free: numbers are given from the lowest on.
@@ -161,7 +167,8 @@ bool Front::shell_may_launch() {
 }
 
 void Front::count(const char* path, Rung rung, Reason reason) {
-  tally_.count(path, rung, reason, !subshell_);
+  const bool forked_for_it = forked_for_ != nullptr && frame.command == forked_for_;
+  tally_.count(path, rung, reason, !subshell_ || forked_for_it);
 }
 
 // bash forks after all. The child may still be served by a brokered launch, or says at its exec
@@ -171,11 +178,15 @@ pid_t Front::cold(const char* path, Reason reason) {
   timed_.path = path;
   timed_.pid = 0;
   timed_.start_ns = now_ns();
-  if (reason == Reason::not_parked_yet || reason == Reason::file_changed ||
-      reason == Reason::died) {
+  if (reason == nothing_parked() || reason == Reason::file_changed || reason == Reason::died) {
     consider_parking(path);
   }
   return 0;
+}
+
+// Why there is no parked process of a program that nothing speaks against.
+Reason Front::nothing_parked() const {
+  return no_pool_ != Reason::none ? no_pool_ : Reason::not_parked_yet;
 }
 
 // A command that this process has called twice will be called more often: park it in the
@@ -185,11 +196,21 @@ void Front::consider_parking(const char* path) {
   auto call = std::find_if(local_calls_.begin(), local_calls_.end(), same);
   if (call == local_calls_.end()) call = local_calls_.insert(call, {path, 0});
   // A subshell is soon over, and is served by the shell's processes where that is exact.
-  const unsigned often = subshell_ ? kOftenInSubshell : kOften;
+  const unsigned often = subshell_ ? kOftenInSubshell : kCallsToPark;
   if (++call->second < often || refusal(path) != Reason::none || !prepare_pool()) return;
   if (pool_->find(path) >= 0) return;
   maybe_make_export_env();
   park(path, export_env, kFirstClones);
+}
+
+// What isn't cloned is gone with its launch: the next one is parked while that runs. Where the
+// shell is about to sleep, or is between two commands; not in a signal handler.
+void Front::replace_spent() {
+  while (!spent_.empty()) {
+    const std::string path = std::move(spent_.back());
+    spent_.pop_back();
+    consider_parking(path.c_str());
+  }
 }
 
 // A pid above all that the kernel gives (PID_MAX_LIMIT is 2^22), for bash to know a launch by that
@@ -222,6 +243,7 @@ void Front::keep_off(int fd) {
 void Front::give_up() {
   drop_pool();
   parking_refused_ = true;
+  no_pool_ = Reason::no_room;
   retired_.clear();
   if (upstream_ != nullptr) upstream_->abandon();
   upstream_.reset();
@@ -255,6 +277,7 @@ bool Front::fork_failed(int error) {
   const bool looks = !subshell_ && look_.pid() > 0 && !look_ended_;
   if ((error != EAGAIN && error != ENOMEM) || (pool_ == nullptr && !looks)) return false;
   parking_refused_ = true;
+  no_pool_ = Reason::no_room;
   looking_ = false;
   if (looks) end_look();
   drop_pool();
@@ -263,6 +286,7 @@ bool Front::fork_failed(int error) {
 
 void Front::after_fork_in_child(bool async) {
   self_ = ::getpid();
+  forked_for_ = subshell_ ? nullptr : frame.command;
   subshell_ = true;
   async_ancestor_ = async_ancestor_ || async;
   living_ = 0;
@@ -273,6 +297,7 @@ void Front::after_fork_in_child(bool async) {
   }
   substitution = {};
   local_calls_.clear();
+  spent_.clear();
   ahead_ = false;
   finished_.clear();
   hidden_statuses_.clear();
@@ -283,7 +308,7 @@ void Front::after_fork_in_child(bool async) {
   }
   for (auto& pool : retired_) pool->abandon();
   retired_.clear();
-  parking_refused_ = false;
+  parking_refused_ = false;  // but no_pool_ stays true until somebody tries
 }
 
 void Front::after_fork_in_parent(pid_t pid) {

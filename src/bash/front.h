@@ -164,6 +164,7 @@ class Front {
   // front.cc: who may launch what, and what gets parked.
   bool shell_may_launch();
   bool prepare_pool();
+  Reason make_pool();
   bool has_descriptors_left();
   void drop_pool();
   void give_up();
@@ -171,7 +172,9 @@ class Front {
   void count(const char* path, Rung rung, Reason reason);
   pid_t cold(const char* path, Reason reason);
   void consider_parking(const char* path);
+  void replace_spent();
   Reason refusal(const char* path) const;
+  Reason nothing_parked() const;
   Reason check_shell() const;
 
   // ahead.cc
@@ -236,6 +239,9 @@ class Front {
   int floor_ = 0;
   int living_ = 0;  // children that bash made by fork and has not yet waited for
   bool subshell_ = false;
+  // The command that the main shell has forked us for: if that is what we exec, it is a launch of
+  // the main shell's.
+  const COMMAND* forked_for_ = nullptr;
   bool opened_proc_ = false;
   bool reported_ = false;
   // The cold launch that is being timed, for the estimate of what was saved.
@@ -259,8 +265,9 @@ class Front {
     bool descriptors = false;  // in scratch_fds_
   } looked_at_;
   void look_anew();
-  bool parking_refused_ = false;
-  bool outdated_ = false;  // our parked processes inherited what no longer holds
+  bool parking_refused_ = false;   // it is not tried again
+  Reason no_pool_ = Reason::none;  // why there was none when it was last tried
+  bool outdated_ = false;          // our parked processes inherited what no longer holds
   std::vector<std::pair<std::string, Reason>> refusals_;  // programs that can't be parked, and why
   Tally tally_;
   // Parking ahead.
@@ -275,8 +282,11 @@ class Front {
   std::string profile_directory_;
   std::string profile_file_;
   std::optional<launch::Profile> profile_;
-  // Cold launches that this very process asked for, by path.
+  // Calls of a command after which it is parked.
+  static constexpr unsigned kCallsToPark = 2;
+  // Launches that this very process asked for and that no clone served, by path.
   std::vector<std::pair<std::string, unsigned>> local_calls_;
+  std::vector<std::string> spent_;  // programs whose one parked process was released
   std::array<Pending, kMaxPending> pendings_;
   std::vector<Finished> finished_;
   unsigned invented_ = 0;                   // pids invented so far

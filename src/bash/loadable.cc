@@ -82,7 +82,14 @@ __attribute__((constructor)) void begin() {
   const char* text = take_variable(launch::Settings::kVariable);
   if (text == nullptr) return;
   strip_preload();
-  if (!prepare(launch::Settings::from_text(text))) return;
+  const launch::Settings settings = launch::Settings::from_text(text);
+  if (!prepare(settings)) {
+    if (settings.stats) {
+      ::dprintf(2, "prewarm: not warmed: %s\n",
+                launch::reason_text(launch::Reason::unsupported_bash));
+    }
+    return;
+  }
   take_over_shopt();
   front().enable(true);
   front().begin_ahead(own_file());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "bash/patching.h"
 
+#include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
@@ -34,6 +35,8 @@ bool protect(unsigned long address, std::size_t size, int protection) {
 struct Program {
   unsigned long base = 0;
   const ElfW(Dyn) * dynamic = nullptr;
+  AddressRange image;
+  AddressRange read_only;  // what ld.so has protected after relocation (RELRO)
 };
 
 // The first object is the program itself.
@@ -41,9 +44,14 @@ int take_first(dl_phdr_info* info, std::size_t, void* data) {
   auto& program = *static_cast<Program*>(data);
   program.base = info->dlpi_addr;
   for (int i = 0; i < info->dlpi_phnum; ++i) {
-    if (info->dlpi_phdr[i].p_type == PT_DYNAMIC) {
-      program.dynamic =
-          reinterpret_cast<const ElfW(Dyn)*>(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+    const auto& p = info->dlpi_phdr[i];
+    const unsigned long start = info->dlpi_addr + p.p_vaddr;
+    if (p.p_type == PT_DYNAMIC) program.dynamic = reinterpret_cast<const ElfW(Dyn)*>(start);
+    // Whole pages only.
+    if (p.p_type == PT_GNU_RELRO) program.read_only = {page_of(start), page_of(start + p.p_memsz)};
+    if (p.p_type == PT_LOAD) {
+      if (program.image.end == 0) program.image.start = start;  // they ascend
+      program.image.end = start + p.p_memsz;
     }
   }
   return 1;
@@ -99,6 +107,8 @@ bool Patcher::find_tables() {
   ::dl_iterate_phdr(take_first, &program);
   if (program.dynamic == nullptr) return false;
   base_ = program.base;
+  image_ = program.image;
+  read_only_ = program.read_only;
   for (const auto* d = program.dynamic; d->d_tag != DT_NULL; ++d) {
     // ld.so has turned these into addresses.
     if (d->d_tag == DT_JMPREL) calls_.start = reinterpret_cast<const void*>(d->d_un.d_ptr);
@@ -138,9 +148,13 @@ bool Patcher::import_from(const Relocations& relocations, const char* name, void
     const unsigned long slot = base_ + rela[i].r_offset;
     void* current;
     std::memcpy(&current, reinterpret_cast<void*>(slot), sizeof current);
-    *original = current;
-    // The table was made read-only after relocation (RELRO).
-    return write(slot, &replacement, sizeof replacement, PROT_READ);
+    // Bound at its first call, which is still to come: the slot leads to ld.so, which would then
+    // put the function there, in our place.
+    const bool unbound = image_.contains(reinterpret_cast<unsigned long>(current));
+    *original = unbound ? ::dlsym(RTLD_DEFAULT, name) : current;
+    if (*original == nullptr) return false;
+    return write(slot, &replacement, sizeof replacement,
+                 read_only_.contains(slot) ? PROT_READ : PROT_READ | PROT_WRITE);
   }
   return false;
 }

@@ -16,6 +16,12 @@
 
 namespace prewarm::bash {
 
+struct AddressRange {
+  unsigned long start = 0;
+  unsigned long end = 0;
+  bool contains(unsigned long address) const { return address >= start && address < end; }
+};
+
 class Patcher {
  public:
   Patcher() = default;
@@ -26,7 +32,7 @@ class Patcher {
   bool import(const char* name, void* replacement, void** original);
   bool entry(void* function, void* replacement, void** original);
 
-  // Makes the trampolines executable and the tables read-only again. Nothing can be patched after.
+  // Makes the trampolines executable. Nothing can be patched after.
   bool finish();
 
  private:
@@ -46,8 +52,10 @@ class Patcher {
   os::Fd memory_;  // /proc/self/mem
   bool tables_known_ = false;
   unsigned long base_ = 0;
-  Relocations calls_;  // of functions that are only called
-  Relocations data_;   // among others, of functions whose address is taken
+  AddressRange image_;      // of the program
+  AddressRange read_only_;  // tables that may not be written to any more
+  Relocations calls_;       // of functions that are only called
+  Relocations data_;        // among others, of functions whose address is taken
   const void* symbols_ = nullptr;
   const char* strings_ = nullptr;
   unsigned char* trampolines_ = nullptr;

@@ -131,6 +131,8 @@ pid_t Front::wait(pid_t pid, int* status, int options) {
   }
   refill();
   settle();
+  // In a handler bash never blocks.
+  if ((options & WNOHANG) == 0) replace_spent();
   if (pid == -1 && !finished_.empty()) {
     const Finished f = finished_.back();
     finished_.pop_back();

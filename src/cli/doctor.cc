@@ -22,6 +22,7 @@
 #include "cli/locate.h"
 #include "cli/start_times.h"
 #include "park/eligibility.h"
+#include "park/part.h"
 
 namespace prewarm::cli {
 namespace {
@@ -93,8 +94,14 @@ Check check_part(const char* what, const std::string& path) {
   return {what, !path.empty(), path.empty() ? "not found, damaged or of another version" : path};
 }
 
-Check check_bash(const std::string& bash) {
+Check check_bash(const std::string& bash, const std::string& loadable) {
   if (bash.empty()) return {"bash", false, "not found on PATH"};
+  if (!loadable.empty() && !park::fits_into(loadable.c_str(), bash.c_str())) {
+    return {"bash", false,
+            bash +
+                ": no bash that can load prewarm.so (it is statically linked, a script, "
+                "or exports too little)"};
+  }
   const std::string version = first_line_of("'" + bash + "' --version 2>/dev/null");
   const bool good = version.find("version 5.2") != std::string::npos;
   return {"bash", good, bash + ": " + version + (good ? "" : " (the loadable is for 5.2)")};
@@ -127,13 +134,13 @@ Check check_whole() {
 }
 
 std::vector<Check> check_system() {
-  const std::string bash = find_bash();
+  const std::string loadable = find_loadable();
   std::vector<Check> checks{check_kernel(),
                             check_restore_calls(),
                             check_proc(),
                             check_limits(),
-                            check_bash(bash),
-                            check_part("loadable", find_loadable()),
+                            check_bash(find_bash(), loadable),
+                            check_part("loadable", loadable),
                             check_part("agent", find_agent())};
   checks.push_back(check_whole());
   return checks;

@@ -12,7 +12,9 @@
 
 #include "cli/commands.h"
 #include "cli/locate.h"
+#include "launch/reason.h"
 #include "launch/settings.h"
+#include "park/part.h"
 
 namespace prewarm::cli {
 namespace {
@@ -143,6 +145,17 @@ bool may_preload(const RunOptions& options) {
   return options.max_warm > 0 || options.stats || !options.stats_json.empty();
 }
 
+// The loadable for this bash; empty if there is none, or the bash is not one that can take it.
+std::string loadable_for(const std::string& bash, const RunOptions& options) {
+  if (!may_preload(options)) return {};
+  const std::string loadable = find_loadable();
+  if (loadable.empty() || park::fits_into(loadable.c_str(), bash.c_str())) return loadable;
+  if (options.stats) {
+    complain("not warmed: " + bash + ": " + launch::reason_text(launch::Reason::unsupported_bash));
+  }
+  return {};
+}
+
 }  // namespace
 
 int run(const RunOptions& options) {
@@ -168,8 +181,8 @@ int run(const RunOptions& options) {
   if (options.is_command) argv.push_back("-c");
   argv.insert(argv.end(), options.arguments.begin(), options.arguments.end());
   // Without the loadable the script runs all the same, only not warmed.
-  const std::string loadable = may_preload(options) ? find_loadable() : std::string();
-  become(bash, std::move(argv), environment(bash, loadable, settings_of(options)));
+  become(bash, std::move(argv),
+         environment(bash, loadable_for(bash, options), settings_of(options)));
 }
 
 }  // namespace prewarm::cli

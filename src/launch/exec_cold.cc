@@ -5,23 +5,27 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <cstring>
-#include <vector>
+#include <iterator>
 
 namespace prewarm::launch {
 namespace {
 
-std::vector<char*> pointers(char* strings, std::uint32_t count) {
-  std::vector<char*> out;
+// Pointers to `count` strings, null-terminated, in pages of their own; null if there are none.
+char** pointers(char* strings, std::uint32_t count) {
+  void* at = ::mmap(nullptr, (std::size_t{count} + 1) * sizeof(char*), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) return nullptr;
+  char** out = static_cast<char**>(at);
   for (std::uint32_t i = 0; i < count; ++i) {
-    out.push_back(strings);
+    out[i] = strings;
     strings += std::strlen(strings) + 1;
   }
-  out.push_back(nullptr);
   return out;
 }
 
@@ -44,8 +48,8 @@ int copy_aside(const RequestView& request, int fd) {
 
 void place(const RequestView& request, std::span<const int> descriptors) {
   const std::uint32_t n = request.header->fd_count;
-  std::vector<int> moved;
-  for (std::uint32_t i = 0; i < n; ++i) moved.push_back(copy_aside(request, descriptors[i]));
+  int moved[kMaxDescriptors];
+  for (std::uint32_t i = 0; i < n; ++i) moved[i] = copy_aside(request, descriptors[i]);
   // Whatever else was inherited isn't the program's.
   unsigned next = 0;
   for (std::uint32_t i = 0; i < n; ++i) {
@@ -70,6 +74,17 @@ void set_signals(const RequestHeader& h) {
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
 }
 
+// bash's message. strerror may have to load its translations, and dprintf takes a buffer.
+void report_failed_open(const char* prefix, const char* path, int error) {
+  const char* text = ::strerrordesc_np(error);
+  const char* const parts[] = {prefix, path, ": ", text == nullptr ? "Unknown error" : text, "\n"};
+  iovec pieces[std::size(parts)];
+  for (std::size_t i = 0; i < std::size(parts); ++i) {
+    pieces[i] = {const_cast<char*>(parts[i]), std::strlen(parts[i])};
+  }
+  if (::writev(2, pieces, std::size(parts)) < 0) return;  // nobody to tell
+}
+
 void run_operations(const RequestView& request) {
   for (std::uint32_t i = 0; i < request.header->op_count; ++i) {
     const Operation& op = request.operations[i];
@@ -81,7 +96,7 @@ void run_operations(const RequestView& request) {
       const char* path = request.text + op.text;
       const int fd = ::open(path, op.flags, op.mode);
       if (fd < 0) {
-        ::dprintf(2, "%s%s: %s\n", request.text + op.error_prefix, path, std::strerror(errno));
+        report_failed_open(request.text + op.error_prefix, path, errno);
         ::_exit(1);
       }
       if (fd != op.fd) {
@@ -102,7 +117,10 @@ void exec_cold(const char* path, const RequestView& request, std::span<const int
   if ((h.flags & kRequestHasPgrp) != 0) ::setpgid(0, h.pgrp);
   set_signals(h);
   run_operations(request);
-  ::execve(path, pointers(request.argv, h.argc).data(), pointers(request.env, h.envc).data());
+  char** argv = pointers(request.argv, h.argc);
+  char** env = pointers(request.env, h.envc);
+  if (argv == nullptr || env == nullptr) ::_exit(126);
+  ::execve(path, argv, env);
   ::_exit(errno == ENOENT ? 127 : 126);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The last resort for a request in wire form: set up this process as it says, and exec.
+// The last resort for a request in wire form: set up this process as it says, and exec. Allocates
+// nothing: whoever forked this process may have been in a signal handler, in the middle of malloc.
 #pragma once
 
 #include <span>

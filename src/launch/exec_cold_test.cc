@@ -7,10 +7,14 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <vector>
@@ -203,6 +207,64 @@ TEST(ExecColdTest, AFailingOpenIsReportedOnWhatIsThenStandardError) {
   EXPECT_EQ(os::read_file(temp / "err"),
             "script: line 3: /nonexistent/in: No such file or directory\n");
   EXPECT_FALSE(std::filesystem::exists(temp / "never"));
+}
+
+// Makes the heap unreadable, as it may be unusable for who was forked in the middle of malloc.
+bool forbid_heap() {
+  std::FILE* maps = std::fopen("/proc/self/maps", "re");
+  char line[512];
+  unsigned long start = 0;
+  unsigned long end = 0;
+  while (maps != nullptr && std::fgets(line, sizeof line, maps) != nullptr) {
+    if (std::strstr(line, "[heap]") != nullptr) std::sscanf(line, "%lx-%lx", &start, &end);
+  }
+  return end == 0 || ::mprotect(reinterpret_cast<void*>(start), end - start, PROT_NONE) == 0;
+}
+
+// What the child needs lies in memory of its own.
+Outcome launch_without_heap(const TestRequest& request) {
+  alignas(8) static char bytes[4096];
+  static int sources[8];
+  static char path[256];
+  os::Pipe output = os::make_pipe();
+  TestRequest r(request.argv);
+  r.env = request.env;
+  r.set_up = request.set_up;
+  r.descriptors = {{output.write.get(), 1}, {output.write.get(), 2}};
+  std::vector<char> wire;
+  EXPECT_TRUE(write_request(r.get(), 0, wire));
+  const std::vector<int> fds = r.sources();
+  std::copy(wire.begin(), wire.end(), bytes);
+  std::copy(fds.begin(), fds.end(), sources);
+  std::strcpy(path, r.path.c_str());
+  Child child([size = wire.size(), count = fds.size()] {
+    if (!forbid_heap()) return 98;
+    RequestView view{};
+    if (!parse_request(bytes, size, view)) return 99;
+    exec_cold(path, view, {sources, count});
+  });
+  output.write.reset();
+  Outcome outcome{os::read_all(output.read.get()), 0};
+  outcome.status = child.wait();
+  return outcome;
+}
+
+TEST(ExecColdTest, AllocatesNothing) {
+  TestRequest r = shell("echo \"$0 $V\"; exit 7");
+  r.argv.push_back("argument");
+  r.env.push_back("V=value");
+  r.set_up = {set_up_open(0, "/dev/null", O_RDONLY), set_up_dup(1, 2), set_up_close(5)};
+  const Outcome o = launch_without_heap(r);
+  EXPECT_EQ(o.text, "argument value\n");
+  expect_exit(o, 7);
+}
+
+TEST(ExecColdTest, AllocatesNothingForAMessageEither) {
+  TestRequest r = shell("echo never");
+  r.set_up = {set_up_open(0, "/nonexistent/in", O_RDONLY, 0, "script: line 3: ")};
+  const Outcome o = launch_without_heap(r);
+  EXPECT_EQ(o.text, "script: line 3: /nonexistent/in: No such file or directory\n");
+  expect_exit(o, 1);
 }
 
 }  // namespace

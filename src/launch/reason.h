@@ -16,6 +16,7 @@ namespace prewarm::launch {
   X(called_once, "it was called too seldom for parking to pay")                                 \
   X(warming_disabled, "warming was switched off or its limit is zero")                          \
   X(limit_reached, "the limit of warm processes was reached")                                   \
+  X(no_room, "processes, memory or descriptor numbers are too few for parking")                 \
   X(mounts_changed, "something was mounted or unmounted while the script runs")                 \
   X(not_found, "no such command was found on PATH")                                             \
   X(not_a_file, "it is not a regular file that can be executed")                                \
@@ -36,7 +37,7 @@ namespace prewarm::launch {
   X(looks_early, "it looks at its arguments or at its whole environment before main")           \
   X(manifest_full, "it has more libraries than can be watched")                                 \
   X(agent_failed, "it did not park: the agent was not loaded or gave up")                       \
-  X(agent_missing, "the agent was not found or is of another version")                          \
+  X(agent_missing, "the agent was not found, is damaged or of another version")                 \
   X(system_refused, "the system refused a resource that parking needs")                         \
   X(died, "its parked process died")                                                            \
   X(file_changed, "the program or a library has changed since it was parked")                   \

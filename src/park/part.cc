@@ -4,11 +4,13 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include <cstring>
 #include <span>
 
 #include "os/fd.h"
+#include "park/elf_file.h"
 
 namespace prewarm::park {
 namespace {
@@ -67,16 +69,39 @@ bool is_whole_part(std::span<const char> head, std::uint64_t size, Part part) {
   return noted;
 }
 
+struct OpenFile {
+  os::Fd fd;
+  struct stat s{};
+};
+
+// False: there is no such file, or it can't be read, or is no file in the narrow sense.
+bool open_file(const char* path, OpenFile& file) {
+  file.fd.reset(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  return file.fd.valid() && ::fstat(file.fd.get(), &file.s) == 0 && S_ISREG(file.s.st_mode);
+}
+
 }  // namespace
 
 bool is_part(const char* path, Part part) {
-  const os::Fd fd(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  struct stat s;
-  if (!fd.valid() || ::fstat(fd.get(), &s) != 0 || !S_ISREG(s.st_mode)) return false;
+  OpenFile file;
+  if (!open_file(path, file)) return false;
   char head[kHeadBytes];
-  const ssize_t n = ::read(fd.get(), head, sizeof head);
+  const ssize_t n = ::read(file.fd.get(), head, sizeof head);
   return n > 0 && is_whole_part({head, static_cast<std::size_t>(n)},
-                                static_cast<std::uint64_t>(s.st_size), part);
+                                static_cast<std::uint64_t>(file.s.st_size), part);
+}
+
+bool fits_into(const char* part, const char* program) {
+  OpenFile host;
+  OpenFile guest;
+  if (!open_file(program, host) || !open_file(part, guest)) return false;
+  // Where an exec changes privileges nothing is preloaded.
+  if ((host.s.st_mode & (S_ISUID | S_ISGID)) != 0) return false;
+  if (::fgetxattr(host.fd.get(), "security.capability", nullptr, 0) > 0) return false;
+  const MappedFile host_file(host.fd.get(), static_cast<std::size_t>(host.s.st_size));
+  const MappedFile guest_file(guest.fd.get(), static_cast<std::size_t>(guest.s.st_size));
+  return host_file.valid() && guest_file.valid() && check_elf(host_file) == launch::Reason::none &&
+         exports_needs_of(host_file, guest_file);
 }
 
 }  // namespace prewarm::park

@@ -37,4 +37,8 @@ struct PartNote {
 // note is that of this version.
 bool is_part(const char* path, Part part);
 
+// Whether ld.so would load the part at `part` into the program at `program` without complaint: it
+// starts that program, lets it be preloaded into, and finds there what the part expects.
+bool fits_into(const char* part, const char* program);
+
 }  // namespace prewarm::park

@@ -3,6 +3,7 @@
 
 #include <elf.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstring>
 #include <filesystem>
@@ -79,6 +80,56 @@ TEST_F(PartTest, StandsOddHeaders) {
     changed.e_shoff = offset;
     std::memcpy(odd.data(), &changed, sizeof changed);
     EXPECT_FALSE(is_agent(odd));
+  }
+}
+
+// What bash's file is like, and what becomes of it under a change.
+class FitsIntoTest : public ::testing::Test {
+ protected:
+  bool fits(const std::string& bash) const {
+    os::write_file(directory_ / "bash", bash);
+    return fits_into(kLoadable, (directory_ / "bash").c_str());
+  }
+  const os::TempDirectory directory_;
+  const std::string bash_ = os::read_file("/bin/bash");
+};
+
+TEST_F(FitsIntoTest, TheLoadableFitsIntoBash) {
+  EXPECT_TRUE(fits_into(kLoadable, "/bin/bash"));
+  EXPECT_TRUE(fits(bash_));
+}
+
+TEST_F(FitsIntoTest, AndIntoNothingElse) {
+  constexpr char kStatic[] = PREWARM_TEST_BUILD_DIR "/prewarm";
+  for (const char* path : {"/bin/sh", "/bin/true", kStatic, kLoadable, "/usr", "/dev/null",
+                           "/nonexistent", "/etc/passwd", ""}) {
+    EXPECT_FALSE(fits_into(kLoadable, path)) << path;
+  }
+  EXPECT_FALSE(fits("#!/bin/sh\nexec /bin/bash \"$@\"\n"));
+}
+
+TEST_F(FitsIntoTest, EachFunctionAndVariableMustBeThere) {
+  for (const std::string name : {"command_substitute", "js", "dist_version", "shopt_builtin"}) {
+    std::string changed = bash_;
+    const auto at = changed.find('\0' + name + '\0');
+    ASSERT_NE(at, std::string::npos) << name;
+    ++changed[at + name.size()];
+    EXPECT_FALSE(fits(changed)) << "without " << name;
+  }
+}
+
+TEST_F(FitsIntoTest, NothingIsPreloadedWherePrivilegesChange) {
+  EXPECT_TRUE(fits(bash_));
+  for (const mode_t mode : {S_ISUID, S_ISGID}) {
+    ASSERT_EQ(::chmod((directory_ / "bash").c_str(), 0755 | mode), 0);
+    EXPECT_FALSE(fits_into(kLoadable, (directory_ / "bash").c_str())) << mode;
+  }
+}
+
+TEST_F(FitsIntoTest, StandsPieces) {
+  // What is needed lies in the first third: what is cut off behind that makes no difference here.
+  for (std::size_t size = 0; size < bash_.size() / 8; size += size < 4096 ? 61 : 4999) {
+    EXPECT_FALSE(fits(bash_.substr(0, size))) << size << " of " << bash_.size() << " bytes";
   }
 }
 

@@ -191,7 +191,8 @@ unsigned Pool::unused_count() const {
 int Pool::find(const char* path) const {
   for (unsigned i = program_count_; i-- > 0;) {
     const ProgramState s = state_of_program(table_->programs[i]);
-    const bool spent = state_of(table_->programs[i].self_state) == SlotState::running;
+    const SlotState self = state_of(table_->programs[i].self_state);
+    const bool spent = self == SlotState::claimed || self == SlotState::running;
     if (s != ProgramState::vacant && s != ProgramState::gone && !spent && !entries_[i].stale &&
         entries_[i].path == path) {
       return static_cast<int>(i);
@@ -250,7 +251,8 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   program.range_count.store(0);
   program.interrupted.store(0);
   program.self_state.store(value(SlotState::parking));
-  program.want.store(std::min({want, kMostIdleClones, options_.max_warm - reserved - 1}));
+  program.want.store(may_clone ? std::min({want, kMostIdleClones, options_.max_warm - reserved - 1})
+                               : 0);
   program.state.store(static_cast<std::uint32_t>(ProgramState::starting));
   entry.spawn = std::make_unique<os::SharedSpawn>();
   prepare_parked(*entry.spawn, path, env, options_.agent_path, index, may_clone);

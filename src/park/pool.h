@@ -58,6 +58,7 @@ enum class Brokered {
 
 class Pool {
  public:
+  // An error without a code means that the agent is not there, whole and of this version.
   static os::Result<std::unique_ptr<Pool>> create(PoolOptions options);
   ~Pool();
   Pool(const Pool&) = delete;
@@ -69,7 +70,8 @@ class Pool {
   std::expected<unsigned, launch::Reason> park(const char* path, char* const* env, unsigned want,
                                                Isolation isolation);
 
-  // The number of the live parked program for `path`, or -1.
+  // The number of the live parked program for `path`, or -1. One that was parked for one launch
+  // and is claimed for it is none any more.
   int find(const char* path) const;
 
   // Waits until `program` is parked or refused. False: it is neither after `wait_ms`.

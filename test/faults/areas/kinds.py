@@ -6,6 +6,7 @@ than all launches have in common make a program cold.
 """
 
 import os
+import pathlib
 import shutil
 import subprocess
 
@@ -275,6 +276,25 @@ def damaged_files(world):
         compare(world, install, odd)
 
 
+@case()
+def one_by_one(world):
+    """What isn't cloned is parked anew while the last one runs."""
+    script = "for i in 1 2 3 4 5 6; do cut -c1 script; meet called; done\n"
+    options = ("--isolation", "exec")
+    kept = {"XDG_CACHE_HOME": str(world.fresh_directory("kept"))}
+    for _ in range(2):  # the second run has a profile
+        with world.start(
+            SUBJECT, script, meets=True, stats=True, options=options, environment=kept
+        ) as run:
+            for call in range(6):
+                run.hear("called")
+                if 2 <= call < 5:
+                    run.expect_parked()
+                run.go()
+            outcome = run.finish()
+        world.require_warm(outcome, "cut", 3)
+
+
 # -- what constructors do
 
 ACTS = {"acts_early"}
@@ -480,3 +500,82 @@ def constructor_is_not_named(world):
         require(not found, f"pgrep -x prog finds {', '.join(map(str, found))}")
         run.go()
         run.finish(10)
+
+
+# -- what is called bash
+
+# Whichever of them runs it, and whatever else it sees of prewarm.
+FOR_ANY_SHELL = r"""
+for i in 1 2 3 4; do seq "$i" | tail -n 1; echo "$i" | cut -c1; done
+echo "${LD_PRELOAD-no preload}, ${PREWARM_RUN-no settings}"
+env | grep -e LD_PRELOAD -e PREWARM_RUN
+exit 5
+"""
+
+
+def other_bash(world, install, what, **conditions):
+    """`install(path)` puts the bash there that comes first on PATH. Returns the Outcome."""
+    place = world.fresh_directory("bin")
+    install(place / "bash")
+    environment = {"PATH": f"{place}:{PATH}"}
+    outcome = world.same(FOR_ANY_SHELL, what, environment=environment, **conditions)
+    return outcome, environment
+
+
+def require_said(world, outcome, environment, what):
+    """With --stats there is a word about it, else there was none."""
+    said = world.run(SUBJECT, FOR_ANY_SHELL, environment=environment, options=("--stats",))
+    require("not warmed" in said.stderr, f"{what}: --stats doesn't say why: {said}")
+    require(said.stdout == outcome.stdout, f"{what}: with --stats it gives {said}")
+
+
+@case()
+def bash_is_none(world):
+    """Something else under that name: it runs the script as it would have."""
+
+    def linked(path, shell="/bin/dash"):
+        need(shutil.which(shell), f"there is no {shell}")
+        path.symlink_to(shell)
+
+    def wrapper(path):
+        path.write_text('#!/bin/sh\necho "wrapped"\nexec /bin/bash "$@"\n')
+        path.chmod(0o755)
+
+    def program(*flags):
+        return lambda path: programs.compile_program(path, "other_bash.c", *flags)
+
+    others = [("dash", linked), ("a script", wrapper), ("a program", program())]
+    if programs.can_compile(world.fresh_directory("probe"), "-static"):
+        others.append(("a static program", program("-static")))
+    for what, install in others:
+        outcome, environment = other_bash(world, install, what)
+        require_said(world, outcome, environment, what)
+
+
+@case()
+def bash_exports_too_little(world):
+    """A bash without one of the functions that the loadable needs."""
+
+    def renamed(path):
+        image = pathlib.Path("/bin/bash").read_bytes()
+        require(b"\0command_substitute\0" in image, "this bash exports nothing anyway")
+        path.write_bytes(image.replace(b"\0command_substitute\0", b"\0command_substitutx\0"))
+        path.chmod(0o755)
+
+    outcome, environment = other_bash(world, renamed, "a bash that exports too little")
+    require_said(world, outcome, environment, "a bash that exports too little")
+
+
+@case()
+def bash_of_another_user(world):
+    """Where starting bash changes privileges nothing can be preloaded."""
+    need(os.geteuid() == 0, "only root can make a program of another user's")
+
+    def set_user_id(path):
+        shutil.copy("/bin/bash", path)
+        os.chown(path, 61000, 61000)
+        path.chmod(0o4755)
+
+    other_bash(
+        world, set_user_id, "a set-user-id bash", user=61001, command=world.staged_products()
+    )

@@ -502,6 +502,23 @@ def products_vanish(world):
     world.require_same(reference, outcome, "products removed while the script runs")
 
 
+@case()
+def reason_is_named(world):
+    """Where nothing can be parked the statistics say why, for every launch."""
+    script = "for i in 1 2 3 4; do cut -c1 script; x=$(seq $i | tail -n 1); ( seq $x; seq 2 ); done\n"
+    file_size = limit(resource.RLIMIT_FSIZE, 1 << 20)
+    for reason, conditions in (
+        ("no_room", {"prepare": limit(resource.RLIMIT_NOFILE, 256)}),
+        ("no_room", {"prepare": file_size}),
+        ("agent_missing", {"command": world.staged_products("libprewarm-agent.so")}),
+        ("warming_disabled", {"options": ("--max-warm", "0")}),
+    ):
+        outcome = world.same(script, reason, stats=True, **conditions)
+        for name in ("cut", "seq", "tail") if world.warm_check else ():
+            seen = outcome.of(name)["reasons"]
+            require(list(seen) == [reason], f"{name} is said to be cold because of {seen}, not {reason}")
+
+
 # -- where a profile would be kept
 
 
@@ -556,6 +573,26 @@ def cache_damaged(world):
             file.write_bytes(content)
         twice(world, f"a profile of {len(content)} odd bytes", environment=environment)
     return f"{len(files)} files are kept in the cache"
+
+
+@case()
+def profile_counts(world):
+    """How often each program was called for, and how often by a subshell."""
+    cache = world.fresh_directory("kept")
+    script = """
+cut -c1 script; cut -c2 script | tail -n 1; tail -n 1 <<<$(seq 2) & wait
+( seq 1; seq 2; expr 1 + 1 ); ( expr 2 + 1 ); x=$(seq 3; expr 3 + 1)
+for i in 1 2; do tr a b <script; done | ( tr b c; wc -l </dev/null; head -c 1 script )
+"""
+    for options in ((), ("--max-warm", "2"), ("--isolation", "exec")):
+        shutil.rmtree(cache / "prewarm", ignore_errors=True)
+        world.run(SUBJECT, script, environment={"XDG_CACHE_HOME": str(cache)}, options=options)
+        lines = "".join(p.read_text() for p in cache.glob("prewarm/profiles/*")).splitlines()[1:]
+        counts = {pathlib.Path(path).name: (int(n), int(s)) for n, s, path in map(str.split, lines)}
+        require(counts.get("cut") == (2, 0), f"{options}: cut is of the main shell: {counts}")
+        require(counts.get("tail") == (2, 0), f"{options}: tail is of the main shell: {counts}")
+        require(counts.get("expr") == (3, 3), f"{options}: expr is of subshells: {counts}")
+        require(counts.get("head") == (1, 1), f"{options}: head is of a subshell: {counts}")
 
 
 # -- descriptors that the script uses itself
