@@ -80,8 +80,9 @@ void Front::advance_ahead() {
   while (next_planned_ < planned_.size() && pool_ != nullptr && pool_->starting_count() < at_once &&
          pool_->unused_count() < kMostUnused) {
     const Planned& p = planned_[next_planned_++];
-    // With one processor parking for a single launch only moves work about.
-    if (!p.often && processors_ == 1) continue;
+    // With one processor parking for a single launch only moves work about; and the look may come
+    // too late.
+    if (!p.often && (processors_ == 1 || was_launched(p.path))) continue;
     if (pool_->find(p.path.c_str()) < 0 && refusal(p.path.c_str()) == Reason::none) {
       park(p.path.c_str(), environ, p.often ? 1 : 0);
       // As if it had been called that often before.
@@ -89,6 +90,11 @@ void Front::advance_ahead() {
     }
   }
   if (!looking_ && next_planned_ == planned_.size()) ahead_ = false;
+}
+
+bool Front::was_launched(const std::string& path) const {
+  const auto is_it = [&path](const auto& call) { return call.first == path; };
+  return std::any_of(local_calls_.begin(), local_calls_.end(), is_it);
 }
 
 void Front::park(const char* path, char* const* env, unsigned want) {

@@ -184,6 +184,7 @@ class Front {
   };
   void collect_look();
   void park(const char* path, char* const* env, unsigned want);
+  bool was_launched(const std::string& path) const;
   void end_look();
   void remember();
 

@@ -34,13 +34,12 @@ std::uint64_t hash(std::string_view text) {
   return h;
 }
 
-// The last two parts of the directory's name, prewarm/profiles, and below a home directory .cache;
-// what they are to lie in must be there.
+// The cache directory, prewarm, and profiles; what the first is to lie in must be there, as a home
+// directory that isn't is not ours to make.
 bool make_directories(const std::string& path) {
-  std::size_t from = path.rfind("/.cache/prewarm/");
-  if (from == std::string::npos) from = path.rfind("/prewarm/");
-  if (from == std::string::npos) return false;
-  for (std::size_t at = from; at != std::string::npos;) {
+  const std::size_t own = path.rfind("/prewarm/");
+  if (own == std::string::npos || own == 0) return false;
+  for (std::size_t at = path.rfind('/', own - 1); at != std::string::npos;) {
     at = path.find('/', at + 1);
     const std::string part = path.substr(0, at);
     if (::mkdir(part.c_str(), 0700) != 0 && ::access(part.c_str(), X_OK) != 0) return false;

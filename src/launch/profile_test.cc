@@ -176,6 +176,11 @@ TEST_F(ProfileDirectoryTest, MakesNoHomeDirectory) {
   save_profile(directory, profile_file(directory, "/script"), sample());
   EXPECT_TRUE(load_profile(profile_file(directory, "/script")).has_value());
   save_profile("", profile_file("", "/script"), sample());
+  // The cache directory itself is ours to make (XDG Base Directory Specification).
+  const std::string cache = temp_ / "cache";
+  const std::string named = profile_directory(cache.c_str(), nullptr);
+  save_profile(named, profile_file(named, "/script"), sample());
+  EXPECT_TRUE(load_profile(profile_file(named, "/script")).has_value());
 }
 
 // What a run that was killed left behind must not keep later ones from saving.

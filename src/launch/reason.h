@@ -33,6 +33,8 @@ namespace prewarm::launch {
   X(opened_descriptors, "its libraries open descriptors before main")                           \
   X(has_threads, "its libraries start threads before main")                                     \
   X(locale_missing, "the locale that its environment names is not there, or not whole")         \
+  X(acts_early, "it does more before main than read files")                                     \
+  X(looks_early, "it looks at its arguments or at its whole environment before main")           \
   X(manifest_full, "it has more libraries than can be watched")                                 \
   X(agent_failed, "it did not park: the agent was not loaded or gave up")                       \
   X(agent_missing, "the agent was not found, is damaged or of another version")                 \

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "os/raw_syscall.h"
+#include "os/scheduling.h"
 
 namespace prewarm::os {
 namespace {
@@ -35,6 +36,7 @@ int child(void* data) {
     } const plain = {SIG_DFL, 0, nullptr, 0};
     for (int sig = 1; sig <= 64; ++sig) raw_syscall(SYS_rt_sigaction, sig, arg(&plain), 0, 8);
   }
+  if (spawn.background) work_in_background();
   if (spawn.directory != nullptr) raw_syscall(SYS_chdir, arg(spawn.directory));
   if (!spawn.block_signals) {
     const unsigned long none = 0;

@@ -31,6 +31,7 @@ struct SharedSpawn {
   const char* directory = nullptr;  // working directory; null: the caller's
   bool block_signals = false;       // start with every signal blocked; else with none
   bool default_signals = false;     // and with none ignored
+  bool background = false;          // see os/scheduling.h
 
   // The strings of a null-terminated environment, copied, behind what `env` has already.
   void append_environment(char* const* strings, bool (*wanted)(const char*) = nullptr);

@@ -31,7 +31,9 @@ inline constexpr int kControlFd = 63;
 inline constexpr int kSlotFds = 64;  // slot k's receiving end is kSlotFds + k
 
 // What the agent was told by whoever parked the program, in one environment variable:
-// "TABLEFD:CONTROLFD:INDEX:KEEP" (KEEP: 1 if the program may be cloned).
+// "TABLEFD:CONTROLFD:INDEX:KEEP:BACKGROUND:SLICE". KEEP: 1 if the program may be cloned. BACKGROUND:
+// 1 if it was started to work in the background (os/scheduling.h), which the program must not; then
+// SLICE is its usual time slice in ns.
 inline constexpr char kParkVariable[] = "PREWARM_PARK";
 inline constexpr char kAgentName[] = "libprewarm-agent.so";
 
@@ -42,6 +44,8 @@ struct State {
   char* manifest;    // mapped while parking only
   unsigned index;
   bool may_clone;
+  bool in_background;
+  std::uint64_t slice;
   bool released;  // main has been entered: note nothing any more
   int table_fd;
   int control_fd;
@@ -52,8 +56,20 @@ struct State {
   int* tid_address;
   void* locale;
   std::uint64_t* auxv;  // the auxiliary vector on the initial stack
+  char** environment;   // the real one, while constructors are watched and don't get it
 };
 extern State state;
+
+// agent.cc: maps our pages of the table and takes the control socket, as we were told in `env`.
+// False: that can't be done, or nobody told us anything.
+bool follow_orders(char* const* env);
+
+// agent_watch.cc: refuses a program whose constructors do, or see, what isn't the same for every
+// launch. Begins by itself, before the first constructor.
+void stop_watching(int argc, char** argv);
+
+// agent_calls.cc: why a constructor's system call can't be made while parking; none: it can.
+launch::Reason judge_call(long number, const long (&arguments)[6]);
 
 // agent_record.cc: what code that ran before main asked for.
 bool write_manifest(bool initialised);  // into state.manifest

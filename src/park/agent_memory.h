@@ -18,6 +18,28 @@ inline constexpr std::uint64_t kPresent = std::uint64_t{1} << 63;
 inline constexpr std::uint64_t kFileOrShared = std::uint64_t{1} << 61;
 inline constexpr std::uint64_t kExclusive = std::uint64_t{1} << 56;
 
+// A line of /proc/self/maps.
+struct Mapping {
+  std::uint64_t start;
+  std::uint64_t end;
+  bool readable;
+  bool writable;
+  bool executable;
+  bool shared;
+  const char* name;  // valid during the visit
+
+  // The kernel's own, which need no touching, and can't be where they lie above user space.
+  bool is_special() const { return starts_with(name, "[v"); }
+  bool is_stack() const { return starts_with(name, "[stack"); }
+};
+// Calls visit(mapping, data) for each. False: they can't be read. What is visited may change.
+bool each_mapping(void (*visit)(const Mapping&, void*), void* data);
+template <class Visit>
+bool each_mapping(Visit visit) {
+  return each_mapping([](const Mapping& m, void* data) { (*static_cast<Visit*>(data))(m); },
+                      &visit);
+}
+
 // A mapping as it was while the program was parked, and whether fork copies its page tables though
 // it is a file's and only read (see adopt_learned).
 struct Region {

@@ -31,8 +31,9 @@ ForkHandlers fork_handlers[kMaxForkHandlers];
 unsigned fork_handler_count;
 
 const char* find(const char* name, std::size_t n) {
-  if (environ == nullptr) return nullptr;
-  for (char** e = environ; *e != nullptr; ++e) {
+  char** const env = state.environment != nullptr ? state.environment : environ;
+  if (env == nullptr) return nullptr;
+  for (char** e = env; *e != nullptr; ++e) {
     std::size_t i = 0;
     while (i < n && (*e)[i] == name[i] && (*e)[i] != '\0') ++i;
     if (i == n && (*e)[n] == '=') return *e + n + 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The mappings of a program that parks: fewer of them, and what each is. Restrictions: see agent.h.
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 
@@ -9,37 +10,23 @@
 namespace prewarm::agent {
 namespace {
 
-char text[128 * 1024];  // /proc/self/maps
-
-struct Mapping {
-  std::uint64_t start;
-  std::uint64_t end;
-  const char* permissions;  // "r-xp"
-  const char* name;         // up to the end of the line
-};
-
-// Calls visit(mapping) for each line.
-template <class Visit>
-void for_each_mapping(Visit visit) {
-  const long n = read_file("/proc/self/maps", text, sizeof text - 1);
-  text[n > 0 ? n : 0] = '\0';
-  for (const char* at = text; *at != '\0';) {
-    Mapping m{};
-    m.start = read_hexadecimal(at);
-    ++at;
-    m.end = read_hexadecimal(at);
-    m.permissions = at + 1;
-    // Behind permissions, offset, device and inode.
-    for (int field = 0; field < 4; ++field) {
-      while (*at == ' ') ++at;
-      while (*at != ' ' && *at != '\n' && *at != '\0') ++at;
-    }
+// "START-END rwxp OFFSET MAJOR:MINOR INODE   NAME"
+Mapping parse_line(const char* at) {
+  Mapping m{};
+  m.start = read_hexadecimal(at);
+  ++at;
+  m.end = read_hexadecimal(at);
+  m.readable = at[1] == 'r';
+  m.writable = at[2] == 'w';
+  m.executable = at[3] == 'x';
+  m.shared = at[4] == 's';
+  for (int field = 0; field < 4; ++field) {
     while (*at == ' ') ++at;
-    m.name = at;
-    while (*at != '\n' && *at != '\0') ++at;
-    if (*at == '\n') ++at;
-    visit(m);
+    while (*at != ' ' && *at != '\0') ++at;
   }
+  while (*at == ' ') ++at;
+  m.name = at;
+  return m;
 }
 
 // Puts a copy of [start, end) in its place: one mapping instead of several.
@@ -63,6 +50,30 @@ void gather(std::uint64_t start, std::uint64_t end) {
 
 }  // namespace
 
+bool each_mapping(void (*visit)(const Mapping&, void*), void* data) {
+  const long maps =
+      os::raw_syscall(SYS_openat, AT_FDCWD, os::arg("/proc/self/maps"), O_RDONLY | O_CLOEXEC);
+  if (maps < 0) return false;
+  static char text[16384];
+  std::size_t used = 0;
+  long n;
+  while ((n = os::raw_syscall(SYS_read, maps, os::arg(text + used),
+                              static_cast<long>(sizeof text - used))) > 0) {
+    used += static_cast<std::size_t>(n);
+    std::size_t line = 0;
+    for (std::size_t i = 0; i < used; ++i) {
+      if (text[i] != '\n') continue;
+      text[i] = '\0';
+      visit(parse_line(text + line), data);
+      line = i + 1;
+    }
+    copy(text, text + line, used - line);
+    used -= line;
+  }
+  os::raw_syscall(SYS_close, maps);
+  return n == 0 && used == 0;
+}
+
 void gather_locale_files() {
   constexpr char kPlace[] = "/usr/lib/locale/";
   constexpr std::uint64_t kSmall = 4 * kPage;
@@ -73,8 +84,9 @@ void gather_locale_files() {
     unsigned files;
   } rows[kMost] = {};
   unsigned count = 0;
-  for_each_mapping([&](const Mapping& m) {
-    if (!starts_with(m.name, kPlace) || !starts_with(m.permissions, "r--p")) return;
+  each_mapping([&](const Mapping& m) {
+    const bool plain = m.readable && !m.writable && !m.executable && !m.shared;
+    if (!plain || !starts_with(m.name, kPlace)) return;
     if (m.end - m.start > kSmall) return;
     if (count > 0 && rows[count - 1].end == m.start) {
       rows[count - 1].end = m.end;
@@ -91,17 +103,10 @@ void gather_locale_files() {
 void note_regions() {
   const long pagemap = open_pagemap();
   if (pagemap < 0) return;
-  for_each_mapping([pagemap](const Mapping& m) {
-    Region region{};
-    region.start = m.start;
-    region.end = m.end;
-    const bool readable = m.permissions[0] == 'r';
-    region.writable = m.permissions[1] == 'w';
-    region.shared = m.permissions[3] == 's';
-    // The kernel's own mappings need no touching; those above user space can't be.
-    const bool special = starts_with(m.name, "[v");
-    if (!readable || (region.shared && region.writable) || special) return;
+  each_mapping([pagemap](const Mapping& m) {
+    if (!m.readable || (m.shared && m.writable) || m.is_special()) return;
     if (region_count == kMaxRegions) return;
+    Region region{m.start, m.end, m.writable, m.shared, false, false};
     walk_pages(region.start, region.end, pagemap, [&region](std::uint64_t, std::uint64_t entry) {
       const bool own = (entry & kPresent) != 0 && (entry & kFileOrShared) == 0;
       region.own_pages = region.own_pages || (own && !region.shared);

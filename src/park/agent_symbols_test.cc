@@ -104,11 +104,13 @@ TEST_F(AgentFileTest, NeedsNoLibrary) {
   EXPECT_FALSE(has_dynamic(DT_RUNPATH));
 }
 
-TEST_F(AgentFileTest, RunsNothingWhenItIsLoaded) {
-  for (const std::int64_t tag :
-       {DT_INIT, DT_FINI, DT_INIT_ARRAY, DT_FINI_ARRAY, DT_PREINIT_ARRAY}) {
+// One function, and that before everybody else's: it begins to watch.
+TEST_F(AgentFileTest, RunsOneFunctionWhenItIsLoadedBeforeAllOthers) {
+  for (const std::int64_t tag : {DT_INIT, DT_FINI, DT_FINI_ARRAY, DT_PREINIT_ARRAY}) {
     EXPECT_FALSE(has_dynamic(tag)) << tag;
   }
+  EXPECT_EQ(dynamic_value(DT_INIT_ARRAYSZ), sizeof(void (*)()));
+  EXPECT_NE(dynamic_value(DT_FLAGS_1) & DF_1_INITFIRST, 0U);
 }
 
 // A thread-local variable would change the layout of the host's static TLS block.

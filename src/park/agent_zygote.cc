@@ -5,17 +5,18 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "os/scheduling.h"
 #include "park/agent.h"
 
 namespace prewarm::agent {
 namespace {
 
-constexpr char kParkedName[] = "prewarm-parked";
 constexpr std::uint64_t kAllSignals = ~std::uint64_t{0};
 
 void futex_wake(std::atomic<std::uint32_t>& word) {
@@ -27,60 +28,22 @@ void set_state(std::atomic<std::uint32_t>& word, SlotState s) {
   futex_wake(word);
 }
 
-char* map_part(std::size_t offset, std::size_t size) {
-  const long at = os::raw_syscall(SYS_mmap, 0, static_cast<long>(size), PROT_READ | PROT_WRITE,
-                                  MAP_SHARED, state.table_fd, static_cast<long>(offset));
-  return at < 0 && at > -4096 ? nullptr : reinterpret_cast<char*>(at);
-}
-
-// Maps our page of the table, for good, and our manifest, until it is written.
-bool map_table() {
-  char* head = map_part(0, 4096);
-  if (head == nullptr) return false;
-  const auto* table = reinterpret_cast<const Table*>(head);
-  const bool ours = table->magic == park::kTableMagic && table->version == park::kTableVersion;
-  os::raw_syscall(SYS_munmap, os::arg(head), 4096);
-  if (!ours) return false;
-  char* page = map_part(offsetof(Table, programs) + state.index * sizeof(Program), sizeof(Program));
-  state.manifest = map_part(offsetof(Table, manifests) + state.index * park::kManifestBytes,
-                            park::kManifestBytes);
-  if (page == nullptr || state.manifest == nullptr) return false;
-  state.program = reinterpret_cast<Program*>(page);
-  return true;
-}
-
-// Moves the control socket to its number, and closes what else we were given.
-void take_control_socket() {
-  os::raw_syscall(SYS_dup3, state.control_fd, kControlFd, O_CLOEXEC);
-  os::raw_syscall(SYS_close, state.control_fd);
-  os::raw_syscall(SYS_close, state.table_fd);
-  os::raw_syscall(SYS_close_range, 0, 2, 0);
-}
-
 // False: something else is open, that is, a constructor opened it, and it would be missing after a
-// release. Numbers are given from the lowest on, so a stray descriptor is among those looked at
-// unless it was put elsewhere on purpose.
+// release. Numbers are given from the lowest on (constructors can't choose: agent_calls.cc), so a
+// stray descriptor is among those looked at.
 bool own_descriptors_only() {
-  for (int fd = 0; fd < kControlFd; ++fd) {
-    if (os::raw_syscall(SYS_fcntl, fd, F_GETFD) >= 0) return false;
-  }
-  return os::raw_syscall(SYS_fcntl, kControlFd + 1, F_GETFD) < 0;
+  pollfd fds[kControlFd + 1];
+  for (int i = 0; i < kControlFd; ++i) fds[i] = {i, 0, 0};
+  fds[kControlFd] = {kControlFd + 1, 0, 0};
+  constexpr timespec kAtOnce{};
+  // What isn't open is reported as such (POLLNVAL).
+  return os::raw_syscall(SYS_ppoll, os::arg(fds), kControlFd + 1, os::arg(&kAtOnce), 0) ==
+         kControlFd + 1;
 }
 
-unsigned thread_count() {
-  char text[2048];
-  const long n = read_file("/proc/self/status", text, sizeof text - 1);
-  if (n <= 0) return 2;
-  text[n] = '\0';
-  for (const char* at = text; *at != '\0'; ++at) {
-    if (starts_with(at, "\nThreads:")) {
-      at += 9;
-      while (*at == '\t' || *at == ' ') ++at;
-      return at[0] == '1' && at[1] == '\n' ? 1 : 2;
-    }
-  }
-  return 2;
-}
+// The kernel lets a process with one thread, and only such, ask for a thread group of its own, which
+// it has: nothing changes (unshare(2)).
+bool has_one_thread() { return os::raw_syscall(SYS_unshare, CLONE_THREAD) == 0; }
 
 // The fields that PR_SET_MM_MAP wants back unchanged; the kernel gives them in /proc/self/stat
 // only.
@@ -140,40 +103,20 @@ void renew_randomness() {
   }
 }
 
-// struct sched_attr (sched_setattr(2)), which no header of glibc 2.36 has.
-struct SchedulingAttributes {
-  std::uint32_t size;
-  std::uint32_t policy;
-  std::uint64_t flags;
-  std::int32_t nice;
-  std::uint32_t priority;
-  std::uint64_t runtime;  // ns; under the fair policies the wanted time slice, since Linux 6.12
-  std::uint64_t deadline;
-  std::uint64_t period;
-};
+os::Scheduling usual;  // what the program is to have
 
-SchedulingAttributes usual;  // what the program is to have
-
-// Making clones is work ahead of time, and must not keep the shell or a released program waiting.
-// As a batch task with a long slice it doesn't preempt who wakes it, and is preempted by whoever
-// wakes up with a shorter one (EEVDF). A lower priority would do the same, but nobody without
-// privileges gets the old one back.
-void work_in_background() {
-  constexpr std::uint32_t kOther = 0;
-  constexpr std::uint32_t kBatch = 3;
-  constexpr std::uint64_t kLongest = 100000000;
-  SchedulingAttributes now{};
-  if (os::raw_syscall(SYS_sched_getattr, 0, os::arg(&now), sizeof now, 0) != 0) return;
-  if (now.policy != kOther) return;
-  usual = now;
-  usual.runtime = 0;  // the system's default slice
-  now.policy = kBatch;
-  if (now.runtime != 0) now.runtime = kLongest;
-  if (os::raw_syscall(SYS_sched_setattr, 0, os::arg(&now), 0) != 0) usual.size = 0;
-}
-
-void work_as_usual() {
-  if (usual.size != 0) os::raw_syscall(SYS_sched_setattr, 0, os::arg(&usual), 0);
+// Ends the work in the background, and notes how that is done. The default slice can be told from
+// one that was chosen only by its value.
+bool become_usual() {
+  if (!state.in_background) return true;
+  if (!os::get_scheduling(usual)) return false;
+  usual.policy = os::kUsualPolicy;
+  usual.runtime = 0;
+  os::Scheduling now;
+  if (!os::set_scheduling(usual) || !os::get_scheduling(now)) return false;
+  if (now.runtime == state.slice) return true;
+  usual.runtime = state.slice;
+  return os::set_scheduling(usual);
 }
 
 // In the new clone. Returns what main returned.
@@ -190,7 +133,7 @@ int live_as_clone(unsigned k, std::uint32_t generation) {
   run_child_handlers();
   touch_learned();
   prepare_to_learn();
-  work_as_usual();
+  if (state.in_background) os::set_scheduling(usual);
   set_state(slot.state, SlotState::idle);
   return serve(kSlotFds + static_cast<int>(k), slot.state, generation);
 }
@@ -324,35 +267,35 @@ void publish_parked(bool clonable) {
   leave(0);
 }
 
-int park(int, char**, char** envp) {
+int park(int argc, char** argv, char** envp) {
+  stop_watching(argc, argv);
   char** end = envp;
   while (*end != nullptr) ++end;
   state.auxv = reinterpret_cast<std::uint64_t*>(end + 1);
-  // Whoever parks us blocked all signals before exec; nothing is pending, nothing can end us.
+  // As whoever parks us had it before exec; nothing is pending, nothing can end us.
   os::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, os::arg(&kAllSignals), 0, 8);
-  os::raw_syscall(SYS_prctl, PR_SET_NAME, os::arg(kParkedName));
-  if (!map_table()) leave(0);
-  take_control_socket();
+  os::raw_syscall(SYS_close_range, 0, 2, 0);
   if (!own_descriptors_only()) refuse(launch::Reason::opened_descriptors);
   if (!read_mm_fields()) refuse(launch::Reason::system_refused);
-  bind_lazily_bound();
+  // What serves once binds what it needs when it needs it.
+  if (state.may_clone) bind_lazily_bound();
   const bool initialised = initialise_libraries();
   if (!warm_locale()) refuse(launch::Reason::locale_missing);
-  if (thread_count() != 1) refuse(launch::Reason::has_threads);
+  if (!has_one_thread()) refuse(launch::Reason::has_threads);
   if (initialised && !own_descriptors_only()) refuse(launch::Reason::opened_descriptors);
   if (!write_manifest(initialised)) refuse(launch::Reason::manifest_full);
   os::raw_syscall(SYS_munmap, os::arg(state.manifest), park::kManifestBytes);
-  gather_locale_files();
-  note_regions();
-  os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
-  if (os::raw_syscall(SYS_getppid) != state.program->owner.load()) leave(0);
   const bool clonable = state.may_clone && learn_thread_state() && fork_handlers_are_known();
   if (clonable) {
+    gather_locale_files();
+    note_regions();
     if (!send_slot_sockets()) refuse(launch::Reason::system_refused);
-    work_in_background();
+    if (!become_usual()) refuse(launch::Reason::system_refused);
+    os::work_in_background();
     publish_parked(true);
     return zygote_loop();
   }
+  if (!become_usual()) refuse(launch::Reason::system_refused);
   publish_parked(false);
   return serve(kControlFd, state.program->self_state, 0);
 }

@@ -246,6 +246,17 @@ TEST_F(EligibilityTest, AnEntryThatIsNotGlibcsIsRefused) {
             Reason::unusual_entry);
 }
 
+// The agent takes the place of the one that ld.so would find.
+TEST_F(EligibilityTest, AProgramWithAStartOfItsOwnIsRefused) {
+  const std::string name = "__libc_start_main";
+  std::string bytes = program();
+  const auto at = bytes.find(name + '\0');
+  ASSERT_NE(at, std::string::npos);
+  bytes[at] = 'X';
+  put("without", bytes);
+  EXPECT_EQ(check("without"), Reason::unusual_entry);
+}
+
 // ---- What else a file tells -------------------------------------------------------------------
 
 class SearchPathTest : public EligibilityTest {

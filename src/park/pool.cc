@@ -18,6 +18,7 @@
 #include <cstring>
 
 #include "park/part.h"
+#include "os/scheduling.h"
 #include "park/pool_internal.h"
 
 namespace prewarm::park {
@@ -59,7 +60,10 @@ void prepare_parked(os::SharedSpawn& spawn, const char* path, char* const* env,
   spawn.strings.reserve(4);
   spawn.strings.push_back("LD_PRELOAD=" + agent_path);
   // Descriptors 3 and 4 are the table and the control socket; the agent moves them itself.
-  spawn.strings.push_back("PREWARM_PARK=3:4:" + std::to_string(index) + (may_clone ? ":1" : ":0"));
+  os::Scheduling own;
+  spawn.background = os::get_scheduling(own) && own.policy == os::kUsualPolicy;
+  spawn.strings.push_back("PREWARM_PARK=3:4:" + std::to_string(index) + (may_clone ? ":1" : ":0") +
+                          (spawn.background ? ":1:" : ":0:") + std::to_string(own.runtime));
   for (auto& s : spawn.strings) spawn.env.push_back(s.data());
   spawn.append_environment(env);
   spawn.terminate();

@@ -100,6 +100,10 @@ bool Pool::is_unchanged(const WatchedFile& file) {
 }
 
 Reason Pool::check_fresh(unsigned index, char* const* env) {
+  // Its variables and libraries are known from here on. Of what can't be used the claim says why.
+  if (const Reason r = open_program(index); r != Reason::none) {
+    return r == Reason::not_parked_yet ? r : Reason::none;
+  }
   Entry& entry = entries_[index];
   FileIdentity now;
   bool same = identify_file(entry.path.c_str(), now) && now == entry.identity;
@@ -208,7 +212,13 @@ Ended Pool::note_ended(pid_t pid, int status) {
     Program& program = table_->programs[i];
     if (program.pid.load() == pid) {
       program.pid.store(0);
-      if (state_of_program(program) != ProgramState::refused) {
+      const ProgramState was = state_of_program(program);
+      if (was == ProgramState::starting && WIFEXITED(status)) {
+        // It ended by itself, and would do so again.
+        program.reason.store(static_cast<std::uint32_t>(Reason::agent_failed));
+        program.state.store(static_cast<std::uint32_t>(ProgramState::refused));
+        wake(program.state);
+      } else if (was != ProgramState::refused) {
         program.state.store(static_cast<std::uint32_t>(ProgramState::gone));
         wake(program.state);
       }

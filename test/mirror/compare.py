@@ -26,8 +26,6 @@ differences = [
                 "ld.so's __libc_stack_end stays where the parking exec put argc"),
     _difference("task.forked_without_exec", "direct brokered",
                 "a clone was forked from its zygote; the kernel clears this flag in execve only"),
-    _difference("constructor.*", "direct brokered",
-                "constructors ran when the process was parked; they saw the parking environment"),
     _difference("usage.age", "direct brokered",
                 "the kernel counts a process's age from its fork, and it was parked since"),
     _difference("library.child_handler_runs", "direct brokered",

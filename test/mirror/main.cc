@@ -56,11 +56,13 @@ void observe_everything(Report& report, const Start& start, const Options& optio
   observe_new_threads(report);
 }
 
-void observe_sections(Report& report, const Start& start, const Options& options) {
+void observe_sections(Report& report, [[maybe_unused]] const Start& start, const Options& options) {
   if (options.canary) observe_canary(report);
   if (options.maps) observe_maps(report);
   if (options.usage) observe_usage(report);
+#ifdef MIRROR_CONSTRUCTOR
   if (options.constructor) observe_constructor(report, start);
+#endif
   if (options.child) observe_child(report);
 #ifdef MIRROR_LIBRARY  // a variant, linked with a small library that adds lines of its own
   mirror_library_report(

@@ -5,7 +5,7 @@ import signal
 
 from faults_harness import processes, programs
 from faults_harness.cases import case, require
-from faults_harness.runs import REFERENCE, SUBJECT
+from faults_harness.runs import HEARS, REFERENCE, SAYS, SUBJECT
 from faults_harness.terminals import CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z
 from faults_harness.waiting import ended, wait_until
 
@@ -93,7 +93,8 @@ def press_during(world, key, setting, moment, environment):
         if setting == "ignoring":
             # The key flushes what was written before it.
             run.terminal.expect(SHOWN[key])
-            end(found)
+            if key != "ctrl_c" or "catching" not in moment:  # that program ends by itself
+                end(found)
         require(run.terminal.modes() == before, "the terminal's modes have changed")
 
     world.same_steps(
@@ -329,10 +330,11 @@ def stop_and_kill(world):
     def steps(run):
         run.terminal.type(b"$RUN script\n")
         run.meet("ready", lambda r: r.settle(0.5))
-        find_one(run, "sleep")
+        script = find_one(run, "sleep").parent
         run.terminal.type(CTRL_Z)
         run.terminal.expect("Stopped")
-        run.terminal.type(b"kill %1; fg\n")
+        run.terminal.type(b"kill %%1; echo killed >&%d; read -r _ <&%d; fg\n" % (SAYS, HEARS))
+        run.meet("killed", lambda r: wait_until(lambda: not_alive(script), 5))
         run.terminal.expect("Terminated")
 
     job(world, WARM + "sleep 5\necho end\n", steps)
