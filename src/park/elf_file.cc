@@ -141,6 +141,8 @@ DynamicSection read_dynamic(const MappedFile& file) {
   if (!file.read(0, header)) return result;
   std::uint64_t strings = 0;
   std::uint64_t size = 0;
+  std::uint64_t tables[2] = {};
+  std::uint64_t table_sizes[2] = {};
   for (unsigned i = 0; i < header.e_phnum; ++i) {
     Elf64_Phdr p;
     if (!file.read(header.e_phoff + i * sizeof p, p)) return result;
@@ -153,9 +155,14 @@ DynamicSection read_dynamic(const MappedFile& file) {
       if (d.d_tag == DT_SYMTAB) result.symbols = file_offset(file, header, d.d_un.d_ptr);
       if (d.d_tag == DT_VERSYM) result.versions = file_offset(file, header, d.d_un.d_ptr);
       if (d.d_tag == DT_GNU_HASH) result.hashes = file_offset(file, header, d.d_un.d_ptr);
+      if (d.d_tag == DT_RELA) tables[0] = file_offset(file, header, d.d_un.d_ptr);
+      if (d.d_tag == DT_RELASZ) table_sizes[0] = d.d_un.d_val;
+      if (d.d_tag == DT_JMPREL) tables[1] = file_offset(file, header, d.d_un.d_ptr);
+      if (d.d_tag == DT_PLTRELSZ) table_sizes[1] = d.d_un.d_val;
       if (d.d_tag == DT_RPATH || d.d_tag == DT_RUNPATH) result.search_path = d.d_un.d_val;
     }
   }
+  for (int i = 0; i < 2; ++i) result.relocations[i] = file.at(tables[i], table_sizes[i]);
   result.names = file.at(strings, size);
   result.found = strings != 0 && !result.names.empty();
   return result;

@@ -47,8 +47,9 @@ struct DynamicSection {
   std::uint64_t search_path = 0;  // DT_RPATH or DT_RUNPATH: where it starts in `names`; 0: none
   std::string_view names;         // of symbols, among others
   std::uint64_t symbols = 0;
-  std::uint64_t versions = 0;  // of symbols
-  std::uint64_t hashes = 0;    // DT_GNU_HASH
+  std::uint64_t versions = 0;       // of symbols
+  std::uint64_t hashes = 0;         // DT_GNU_HASH
+  std::string_view relocations[2];  // of data, and of calls
 };
 
 DynamicSection read_dynamic(const MappedFile& file);

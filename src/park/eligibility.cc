@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "park/eligibility.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
