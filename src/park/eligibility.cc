@@ -76,6 +76,27 @@ bool mentions(const DynamicSection& dynamic, std::string_view name) {
   return dynamic.names.find(wanted) != std::string_view::npos;
 }
 
+// Whether ld.so is to find the program's __libc_start_main: a program with one of its own has no
+// relocation for it, or one that leads to itself, and the agent would never be asked.
+bool imports_start(const MappedFile& file, const DynamicSection& dynamic) {
+  constexpr std::string_view kStart{"__libc_start_main\0", 18};
+  for (const std::string_view table : dynamic.relocations) {
+    for (std::size_t at = 0; at + sizeof(Elf64_Rela) <= table.size(); at += sizeof(Elf64_Rela)) {
+      Elf64_Rela relocation;
+      std::memcpy(&relocation, table.data() + at, sizeof relocation);
+      const std::uint64_t index = ELF64_R_SYM(relocation.r_info);
+      Elf64_Sym symbol;
+      if (index == 0 || !file.read(dynamic.symbols + index * sizeof symbol, symbol) ||
+          symbol.st_name >= dynamic.names.size()) {
+        continue;
+      }
+      if (!dynamic.names.substr(symbol.st_name).starts_with(kStart)) continue;
+      return symbol.st_shndx == SHN_UNDEF;
+    }
+  }
+  return false;
+}
+
 // The directories of a search path, with $ORIGIN replaced. False if it contains anything else that
 // ld.so would replace, or a relative name.
 bool split_search_path(std::string_view text, const std::string& origin,
@@ -144,6 +165,7 @@ Reason check_open_file(const char* path, int fd, const struct stat& s, Eligibili
   if (const Reason r = check_elf(file); r != Reason::none) return r;
   const DynamicSection dynamic = read_dynamic(file);
   if (!dynamic.found) return Reason::static_program;
+  if (!imports_start(file, dynamic)) return Reason::unusual_entry;
   if (dynamic.search_path != 0 && dynamic.search_path < dynamic.names.size()) {
     const char* text = dynamic.names.data() + dynamic.search_path;
     const std::string_view whole(text, ::strnlen(text, dynamic.names.size() - dynamic.search_path));
