@@ -31,17 +31,17 @@ inline constexpr int kControlFd = 63;
 inline constexpr int kSlotFds = 64;  // slot k's receiving end is kSlotFds + k
 
 // What the agent was told by whoever parked the program, in one environment variable:
-// "TABLEFD:CONTROLFD:INDEX:KEEP:BACKGROUND:SLICE". KEEP: 1 if the program may be cloned. BACKGROUND:
-// 1 if it was started to work in the background (os/scheduling.h), which the program must not; then
-// SLICE is its usual time slice in ns.
+// "TABLEFD:CONTROLFD:INDEX:KEEP:BACKGROUND:SLICE". KEEP: 1 if the program may be cloned.
+// BACKGROUND: 1 if it was started to work in the background (os/scheduling.h), which the program
+// must not; then SLICE is its usual time slice in ns.
 inline constexpr char kParkVariable[] = "PREWARM_PARK";
 inline constexpr char kAgentName[] = "libprewarm-agent.so";
 
 struct State {
   MainFunction real_main;
   void (*real_fini)();  // ld.so's, which runs the destructors
-  Program* program;  // our page of the table; null before and after being parked
-  char* manifest;    // mapped while parking only
+  Program* program;     // our page of the table; null before and after being parked
+  char* manifest;       // mapped while parking only
   unsigned index;
   bool may_clone;
   bool in_background;
@@ -70,7 +70,7 @@ bool follow_orders(char* const* env);
 void stop_watching(int argc, char** argv);
 
 // agent_constructors.cc
-bool has_constructors();  // of others than the C library
+bool has_constructors();                        // of others than the C library
 bool is_of_c_library(const char* object_name);  // or ours
 
 // agent_calls.cc: why a constructor's system call can't be made while parking; none: it can.

@@ -173,8 +173,8 @@ void learn() {
     learn_present(pagemap);
   }
   os::raw_syscall(SYS_close, pagemap);
-  const auto learned = static_cast<std::uint32_t>(closely ? LearnState::accessed
-                                                          : LearnState::present);
+  const auto learned =
+      static_cast<std::uint32_t>(closely ? LearnState::accessed : LearnState::present);
   state.program->learn_state.store(learned, std::memory_order_release);
 }
 

@@ -86,9 +86,9 @@ class AgentFileTest : public ::testing::Test {
 
 TEST_F(AgentFileTest, NeedsTheseSymbolsOfItsHostOnly) {
   EXPECT_EQ(dynamic_symbols(false),
-            (Names{"__errno_location", "dl_iterate_phdr", "dlerror", "dlsym",
-                   "dlvsym", "environ", "newlocale", "program_invocation_name",
-                   "program_invocation_short_name", "strerror_l"}));
+            (Names{"__errno_location", "dl_iterate_phdr", "dlerror", "dlsym", "dlvsym", "environ",
+                   "newlocale", "program_invocation_name", "program_invocation_short_name",
+                   "strerror_l"}));
 }
 
 TEST_F(AgentFileTest, ShowsTheseSymbolsOnly) {

@@ -41,8 +41,8 @@ bool own_descriptors_only() {
          kControlFd + 1;
 }
 
-// The kernel lets a process with one thread, and only such, ask for a thread group of its own, which
-// it has: nothing changes (unshare(2)).
+// The kernel lets a process with one thread, and only such, ask for a thread group of its own,
+// which it has: nothing changes (unshare(2)).
 bool has_one_thread() { return os::raw_syscall(SYS_unshare, CLONE_THREAD) == 0; }
 
 // The fields that PR_SET_MM_MAP wants back unchanged; the kernel gives them in /proc/self/stat
@@ -190,7 +190,8 @@ void recover(Slot& slot) {
 // True in a clone that has been a program: leave the loop with `result`.
 bool fill(int& result) {
   for (Slot& slot : state.program->slots) recover(slot);
-  for (unsigned k = 0; k < park::kSlotsPerProgram && park::count_warm(*state.program) < state.program->want.load();
+  for (unsigned k = 0;
+       k < park::kSlotsPerProgram && park::count_warm(*state.program) < state.program->want.load();
        ++k) {
     Slot& slot = state.program->slots[k];
     if (!park::advance(slot.state, SlotState::empty, SlotState::parking)) continue;

@@ -56,22 +56,22 @@ struct PageRange {
 };
 inline constexpr unsigned kMaxPageRanges = 220;
 
-// Learning happens twice, each time by one clone (agent_learn.cc): nothing is known -> one takes down
-// what is in its page tables -> done -> one looks what was accessed -> done.
+// Learning happens twice, each time by one clone (agent_learn.cc): nothing is known -> one takes
+// down what is in its page tables -> done -> one looks what was accessed -> done.
 enum class LearnState : std::uint32_t { unknown, learning, present, looking, accessed };
 
 // A page of its own: a clone maps only this of the table.
 struct alignas(4096) Program {
-  std::atomic<std::uint32_t> state;       // ProgramState; also a futex word
-  std::atomic<std::int32_t> pid;          // the zygote
-  std::atomic<std::int32_t> owner;        // the pool's, as in Table
-  std::atomic<std::uint32_t> clonable;    // 0: released itself, once, instead of through clones
-  std::atomic<std::uint32_t> reason;      // launch::Reason when refused
-  std::atomic<std::uint32_t> self_state;  // SlotState of the zygote itself (idle when claimable)
-  std::atomic<std::uint32_t> want;        // idle clones to keep
-  std::atomic<std::uint32_t> orders;      // raised to have slots filled; the zygote's futex word
+  std::atomic<std::uint32_t> state;        // ProgramState; also a futex word
+  std::atomic<std::int32_t> pid;           // the zygote
+  std::atomic<std::int32_t> owner;         // the pool's, as in Table
+  std::atomic<std::uint32_t> clonable;     // 0: released itself, once, instead of through clones
+  std::atomic<std::uint32_t> reason;       // launch::Reason when refused
+  std::atomic<std::uint32_t> self_state;   // SlotState of the zygote itself (idle when claimable)
+  std::atomic<std::uint32_t> want;         // idle clones to keep
+  std::atomic<std::uint32_t> orders;       // raised to have slots filled; the zygote's futex word
   std::atomic<std::uint64_t> interrupted;  // signals for which a process refused a request
-  std::atomic<std::uint32_t> releases;    // clones that have become the program
+  std::atomic<std::uint32_t> releases;     // clones that have become the program
   std::atomic<std::uint32_t> learn_state;
   std::atomic<std::uint32_t> range_count;
   std::uint32_t manifest_used;  // bytes of manifest, valid from parked on
