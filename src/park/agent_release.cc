@@ -213,7 +213,6 @@ int call_main(const RequestView& request, std::uint64_t* words) {
 int become(const RequestView& request, Received& received, int socket) {
   const RequestHeader& h = *request.header;
   os::raw_syscall(SYS_close, socket);
-  os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
   state.program->releases.fetch_add(1, std::memory_order_relaxed);
   const bool learns = socket != kControlFd && start_learning();
   // Out of the program's reach; to unmap it takes twice as long, and its exit does it anyway.
@@ -259,6 +258,8 @@ void leave_if_interrupted(const RequestHeader& h) {
 // From here on the launch is ours, and is never repeated by anybody; so are signals.
 void take(const RequestHeader& h, std::atomic<std::uint32_t>& word) {
   leave_if_interrupted(h);
+  // Whoever learns that it runs may end the owner, which then must not end the program.
+  os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
   if (!park::advance(word, SlotState::claimed, SlotState::running)) leave(0);
   os::raw_syscall(SYS_futex, os::arg(&word), 1 /* FUTEX_WAKE */, 1 << 30);
 }
