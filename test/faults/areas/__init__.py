@@ -6,6 +6,7 @@ import importlib
 NAMES = (
     "exactly_once",
     "limits",
+    "parts",
     "replaced",
     "kinds",
     "cleanup",

@@ -18,7 +18,7 @@ MUST_FAIL = {
               "concurrency.twenty_subshells"),
     "loses": ("exactly_once.killed_now_and_then", "exactly_once.killed_isolated",
               "exactly_once.killed_blindly"),
-    "chatty": ("limits.none", "limits.agent_missing", "limits.open_files", "limits.cache_unusable",
+    "chatty": ("limits.none", "parts.agent_missing", "limits.open_files", "limits.cache_unusable",
                "limits.no_devices", "exactly_once.deaths_are_not_seen"),
     "other_status": ("limits.none", "cleanup.exit_3", "signals.killed_all_at_once",
                      "concurrency.scripts_sharing_a_cache"),
@@ -35,7 +35,7 @@ MUST_FAIL = {
     "deaf": ("terminal.ctrl_c_plain", "terminal.ctrl_c_at_any_time", "terminal.stop_and_kill",
              "signals.group_while_running_default", "signals.interrupted_at_start_simple"),
     "changes_terminal": ("terminal.reading_lines", "terminal.tools_see_the_terminal"),
-    "runs_program": ("limits.product_whole", "kinds.own_entry", "kinds.scripts"),
+    "runs_program": ("parts.product_whole", "kinds.own_entry", "kinds.scripts"),
 }
 # With nothing wrong they pass: what they compare doesn't depend on chance.
 MUST_PASS = tuple(sorted({name for names in MUST_FAIL.values() for name in names}))
