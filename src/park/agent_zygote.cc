@@ -2,6 +2,7 @@
 //
 // The parked life of a program: prepare, say what was found, then make clones as they are wanted,
 // or wait to be released itself. Restrictions: see agent.h.
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
@@ -189,10 +190,7 @@ void recover(Slot& slot) {
 
 // True in a clone that has been a program: leave the loop with `result`.
 bool fill(int& result) {
-  for (Slot& slot : state.program->slots) recover(slot);
-  for (unsigned k = 0;
-       k < park::kSlotsPerProgram && park::count_warm(*state.program) < state.program->want.load();
-       ++k) {
+  for (unsigned k = 0; k < park::kSlotsPerProgram && park::lacks_clones(*state.program); ++k) {
     Slot& slot = state.program->slots[k];
     if (!park::advance(slot.state, SlotState::empty, SlotState::parking)) continue;
     if (make_clone(k, result)) return true;
@@ -232,18 +230,39 @@ bool send_slot_sockets() {
   return sent;
 }
 
+// Sleeps until an order comes after the `seen`th, or `limit` is over: then true.
+bool sleep_until_order(std::uint32_t seen, const timespec& limit) {
+  return os::raw_syscall(SYS_futex, os::arg(&state.program->orders), FUTEX_WAIT, seen,
+                         os::arg(&limit)) == -ETIMEDOUT;
+}
+
 // The loop of a zygote. Returns in a clone that was released, with what its main returned.
+//
+// Clones are made when launches have paused, so as not to compete with them for processors; or at
+// once when hardly any is left.
 int zygote_loop() {
+  constexpr timespec kPause{0, 2000000};
   // The death signal ends us with our owner; this is for a kernel that would forget it.
   constexpr timespec kMinute{60, 0};
+  Program& program = *state.program;
+  bool paused = true;
   for (;;) {
-    const std::uint32_t seen = state.program->orders.load(std::memory_order_acquire);
+    const std::uint32_t seen = program.orders.load();
+    const std::uint32_t releases = program.releases.load();
     adopt_learned();
+    for (Slot& slot : program.slots) recover(slot);
     int result = 0;
-    if (fill(result)) return result;
-    os::raw_syscall(SYS_futex, os::arg(&state.program->orders), FUTEX_WAIT, seen,
-                    os::arg(&kMinute));
-    if (os::raw_syscall(SYS_getppid) != state.program->owner.load()) leave(0);
+    if ((paused || park::is_short_of_clones(program)) && fill(result)) return result;
+    paused = false;
+    if (park::lacks_clones(program)) {
+      paused = sleep_until_order(seen, kPause) && program.releases.load() == releases;
+    } else {
+      // Who takes a clone from now on sees that we rest, or we see that it is gone.
+      program.resting.store(1);
+      if (!park::lacks_clones(program)) sleep_until_order(seen, kMinute);
+      program.resting.store(0);
+    }
+    if (os::raw_syscall(SYS_getppid) != program.owner.load()) leave(0);
   }
 }
 
