@@ -17,8 +17,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "park/part.h"
 #include "os/scheduling.h"
+#include "park/part.h"
 #include "park/pool_internal.h"
 
 namespace prewarm::park {
