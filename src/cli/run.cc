@@ -148,7 +148,7 @@ bool may_preload(const RunOptions& options) {
 // The loadable for this bash; empty if there is none, or the bash is not one that can take it.
 std::string loadable_for(const std::string& bash, const RunOptions& options) {
   if (!may_preload(options)) return {};
-  const std::string loadable = find_loadable();
+  std::string loadable = find_loadable();
   if (loadable.empty() || park::fits_into(loadable.c_str(), bash.c_str())) return loadable;
   if (options.stats) {
     complain("not warmed: " + bash + ": " + launch::reason_text(launch::Reason::unsupported_bash));

@@ -59,7 +59,7 @@ void place(const RequestView& request, std::span<const int> descriptors) {
   }
   ::close_range(next, ~0U, CLOSE_RANGE_CLOEXEC);
   for (std::uint32_t i = 0; i < n; ++i) {
-    if (::dup2(moved[i], request.targets[i]) < 0) ::_exit(127);
+    if (moved[i] < 0 || ::dup2(moved[i], request.targets[i]) < 0) ::_exit(127);
   }
 }
 

@@ -218,6 +218,7 @@ bool forbid_heap() {
   while (maps != nullptr && std::fgets(line, sizeof line, maps) != nullptr) {
     if (std::strstr(line, "[heap]") != nullptr) std::sscanf(line, "%lx-%lx", &start, &end);
   }
+  if (maps != nullptr) std::fclose(maps);
   return end == 0 || ::mprotect(reinterpret_cast<void*>(start), end - start, PROT_NONE) == 0;
 }
 
