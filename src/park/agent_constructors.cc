@@ -74,7 +74,7 @@ int has_own(dl_phdr_info* info, std::size_t, void*) {
   const Initialisers found = initialisers_of(*info);
   if (found.early) return 1;
   if (found.init != nullptr && !is_code(behind_endbr(found.init), kInit)) return 1;
-  for (std::size_t i = 0; i < found.count; ++i) {
+  for (std::size_t i = 0; found.array != nullptr && i < found.count; ++i) {
     if (!does_nothing(found.array[i])) return 1;
   }
   return 0;

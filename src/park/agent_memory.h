@@ -65,7 +65,7 @@ inline long advise(std::uint64_t start, std::uint64_t end, int advice) {
 // Calls visit(address, entry) for each page of [start, end).
 template <class Visit>
 void walk_pages(std::uint64_t start, std::uint64_t end, long pagemap, Visit visit) {
-  std::uint64_t entries[256];
+  std::uint64_t entries[256] = {};
   while (start < end) {
     const std::uint64_t pages = (end - start) / kPage;
     const std::uint64_t wanted = pages < 256 ? pages : 256;
