@@ -78,10 +78,6 @@ def faults(names, user):
     from faults_harness import cases
 
     areas.load()
-    for name, reason in plan.TOO_SLOW.items():
-        if not names:
-            say("skipped", name, reason)
-            del cases.CASES[name]
     for name, item in cases.CASES.items():
         cases.CASES[name] = dataclasses.replace(item, seconds=item.seconds * PATIENCE)
     sys.argv = ["run.py", "--patience", str(PATIENCE), PREWARM, *(names or plan.FAULTS)]

@@ -13,7 +13,7 @@ class Machine:
     """Boots a kernel. A context manager: at its end the machine is gone."""
 
     def __init__(self, kernel, root, arguments, log):
-        line = f"console=ttyS0 panic=-1 quiet rdinit=/init -- {' '.join(arguments)}"
+        line = f"console=ttyS0,115200 panic=-1 rdinit=/init -- {' '.join(arguments)}"
         self._qemu = subprocess.Popen(
             ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
              "-m", "3072", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
