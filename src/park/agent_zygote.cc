@@ -139,8 +139,14 @@ int live_as_clone(unsigned k, std::uint32_t generation) {
   return serve(kSlotFds + static_cast<int>(k), slot.state, generation);
 }
 
-// True in the clone, once it was released and its main has returned `result`.
-bool make_clone(unsigned k, int& result) {
+// What has become of an attempt to make clones.
+enum class Made {
+  done,
+  failed,     // for lack of processes or memory
+  was_clone,  // we are one, were released, and main has returned
+};
+
+Made make_clone(unsigned k, int& result) {
   Slot& slot = state.program->slots[k];
   const std::uint32_t generation = slot.generation.fetch_add(1) + 1;
   slot.pid.store(0);
@@ -160,11 +166,12 @@ bool make_clone(unsigned k, int& result) {
 #endif
   if (pid == 0) {
     result = live_as_clone(k, generation);
-    return true;
+    return Made::was_clone;
   }
   run_parent_handlers();
-  if (pid < 0) set_state(slot.state, SlotState::empty);
-  return false;
+  if (pid > 0) return Made::done;
+  set_state(slot.state, SlotState::empty);
+  return Made::failed;
 }
 
 bool is_gone(std::int32_t pid) { return pid > 0 && os::raw_syscall(SYS_kill, pid, 0) != 0; }
@@ -188,14 +195,13 @@ void recover(Slot& slot) {
   }
 }
 
-// True in a clone that has been a program: leave the loop with `result`.
-bool fill(int& result) {
+Made fill(int& result) {
   for (unsigned k = 0; k < park::kSlotsPerProgram && park::lacks_clones(*state.program); ++k) {
     Slot& slot = state.program->slots[k];
     if (!park::advance(slot.state, SlotState::empty, SlotState::parking)) continue;
-    if (make_clone(k, result)) return true;
+    if (const Made made = make_clone(k, result); made != Made::done) return made;
   }
-  return false;
+  return Made::done;
 }
 
 // Makes the slot sockets and sends the owner its ends.
@@ -252,14 +258,17 @@ int zygote_loop() {
     adopt_learned();
     for (Slot& slot : program.slots) recover(slot);
     int result = 0;
-    if ((paused || park::is_short_of_clones(program)) && fill(result)) return result;
+    Made made = Made::done;
+    if (paused || park::is_short_of_clones(program)) made = fill(result);
+    if (made == Made::was_clone) return result;
     paused = false;
-    if (park::lacks_clones(program)) {
+    if (park::lacks_clones(program) && made == Made::done) {
       paused = sleep_until_order(seen, kPause) && program.releases.load() == releases;
     } else {
-      // Who takes a clone from now on sees that we rest, or we see that it is gone.
+      // Whoever takes a clone from now on sees that we rest, or we see that it is gone. What could
+      // not be made is tried again when there is an order.
       program.resting.store(1);
-      if (!park::lacks_clones(program)) sleep_until_order(seen, kMinute);
+      if (made == Made::failed || !park::lacks_clones(program)) sleep_until_order(seen, kMinute);
       program.resting.store(0);
     }
     if (os::raw_syscall(SYS_getppid) != program.owner.load()) leave(0);
