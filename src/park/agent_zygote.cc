@@ -2,7 +2,6 @@
 //
 // The parked life of a program: prepare, say what was found, then make clones as they are wanted,
 // or wait to be released itself. Restrictions: see agent.h.
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
@@ -139,14 +138,8 @@ int live_as_clone(unsigned k, std::uint32_t generation) {
   return serve(kSlotFds + static_cast<int>(k), slot.state, generation);
 }
 
-// What has become of an attempt to make clones.
-enum class Made {
-  done,
-  failed,     // for lack of processes or memory
-  was_clone,  // we are one, were released, and main has returned
-};
-
-Made make_clone(unsigned k, int& result) {
+// True in the clone, once it was released and its main has returned `result`.
+bool make_clone(unsigned k, int& result) {
   Slot& slot = state.program->slots[k];
   const std::uint32_t generation = slot.generation.fetch_add(1) + 1;
   slot.pid.store(0);
@@ -166,12 +159,11 @@ Made make_clone(unsigned k, int& result) {
 #endif
   if (pid == 0) {
     result = live_as_clone(k, generation);
-    return Made::was_clone;
+    return true;
   }
   run_parent_handlers();
-  if (pid > 0) return Made::done;
-  set_state(slot.state, SlotState::empty);
-  return Made::failed;
+  if (pid < 0) set_state(slot.state, SlotState::empty);
+  return false;
 }
 
 bool is_gone(std::int32_t pid) { return pid > 0 && os::raw_syscall(SYS_kill, pid, 0) != 0; }
@@ -195,13 +187,15 @@ void recover(Slot& slot) {
   }
 }
 
-Made fill(int& result) {
+// True in a clone that has been a program: leave the loop with `result`.
+bool fill(int& result) {
+  for (Slot& slot : state.program->slots) recover(slot);
   for (unsigned k = 0; k < park::kSlotsPerProgram && park::lacks_clones(*state.program); ++k) {
     Slot& slot = state.program->slots[k];
     if (!park::advance(slot.state, SlotState::empty, SlotState::parking)) continue;
-    if (const Made made = make_clone(k, result); made != Made::done) return made;
+    if (make_clone(k, result)) return true;
   }
-  return Made::done;
+  return false;
 }
 
 // Makes the slot sockets and sends the owner its ends.
@@ -236,42 +230,18 @@ bool send_slot_sockets() {
   return sent;
 }
 
-// Sleeps until an order comes after the `seen`th, or `limit` is over: then true.
-bool sleep_until_order(std::uint32_t seen, const timespec& limit) {
-  return os::raw_syscall(SYS_futex, os::arg(&state.program->orders), FUTEX_WAIT, seen,
-                         os::arg(&limit)) == -ETIMEDOUT;
-}
-
 // The loop of a zygote. Returns in a clone that was released, with what its main returned.
-//
-// Clones are made when launches have paused, so as not to compete with them for processors; or at
-// once when hardly any is left.
 int zygote_loop() {
-  constexpr timespec kPause{0, 2000000};
   // The death signal ends us with our owner; this is for a kernel that would forget it.
   constexpr timespec kMinute{60, 0};
-  Program& program = *state.program;
-  bool paused = true;
   for (;;) {
-    const std::uint32_t seen = program.orders.load();
-    const std::uint32_t releases = program.releases.load();
+    const std::uint32_t seen = state.program->orders.load();
     adopt_learned();
-    for (Slot& slot : program.slots) recover(slot);
     int result = 0;
-    Made made = Made::done;
-    if (paused || park::is_short_of_clones(program)) made = fill(result);
-    if (made == Made::was_clone) return result;
-    paused = false;
-    if (park::lacks_clones(program) && made == Made::done) {
-      paused = sleep_until_order(seen, kPause) && program.releases.load() == releases;
-    } else {
-      // Whoever takes a clone from now on sees that we rest, or we see that it is gone. What could
-      // not be made is tried again when there is an order.
-      program.resting.store(1);
-      if (made == Made::failed || !park::lacks_clones(program)) sleep_until_order(seen, kMinute);
-      program.resting.store(0);
-    }
-    if (os::raw_syscall(SYS_getppid) != program.owner.load()) leave(0);
+    if (fill(result)) return result;
+    os::raw_syscall(SYS_futex, os::arg(&state.program->orders), FUTEX_WAIT, seen,
+                    os::arg(&kMinute));
+    if (os::raw_syscall(SYS_getppid) != state.program->owner.load()) leave(0);
   }
 }
 

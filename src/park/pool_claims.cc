@@ -83,9 +83,10 @@ void Pool::order_refill(unsigned index) {
 
 void Pool::refill(unsigned index) {
   const Program& program = table_->programs[index];
-  if (program.clonable.load() == 0 || !lacks_clones(program)) return;
-  // A zygote that doesn't rest looks by itself, when launches have paused.
-  if (program.resting.load() != 0 || is_short_of_clones(program)) order_refill(index);
+  if (program.clonable.load() == 0) return;
+  // Several at a time where several are kept: each order wakes the zygote up.
+  const unsigned want = program.want.load();
+  if (count_warm(program) + (want + 1) / 2 <= want) order_refill(index);
 }
 
 bool Pool::is_unchanged(const WatchedFile& file) {

@@ -69,7 +69,6 @@ struct alignas(4096) Program {
   std::atomic<std::uint32_t> reason;       // launch::Reason when refused
   std::atomic<std::uint32_t> self_state;   // SlotState of the zygote itself (idle when claimable)
   std::atomic<std::uint32_t> want;         // idle clones to keep
-  std::atomic<std::uint32_t> resting;      // the zygote sleeps until it gets an order
   std::atomic<std::uint32_t> orders;       // raised to have slots filled; the zygote's futex word
   std::atomic<std::uint64_t> interrupted;  // signals for which a process refused a request
   std::atomic<std::uint32_t> releases;     // clones that have become the program
@@ -135,11 +134,6 @@ inline unsigned count_warm(const Program& program) {
 
 inline bool lacks_clones(const Program& program) {
   return count_warm(program) < program.want.load();
-}
-
-// Not even for what may be launched until another clone is ready.
-inline bool is_short_of_clones(const Program& program) {
-  return lacks_clones(program) && count_warm(program) <= program.want.load() / 4;
 }
 
 }  // namespace prewarm::park
