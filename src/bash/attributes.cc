@@ -82,7 +82,6 @@ void Inherited::read(Values& v) {
   for (int i = 0; i < static_cast<int>(RLIM_NLIMITS); ++i) {
     ::getrlimit(static_cast<__rlimit_resource>(i), &v.limits[i]);
   }
-  v.nice = ::getpriority(PRIO_PROCESS, 0);
   ::syscall(SYS_sched_getattr, 0, v.schedule, sizeof v.schedule, 0);
   v.io_priority = static_cast<int>(::syscall(SYS_ioprio_get, 1, 0));
   v.group = ::getpgrp();

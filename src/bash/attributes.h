@@ -27,7 +27,6 @@ class Inherited {
  private:
   struct Values {
     rlimit limits[RLIM_NLIMITS];
-    long nice;  // as wide as leaves no gap: they are compared as bytes
     // The kernel's sched_attr: policy and its flags, priority, clamps.
     unsigned char schedule[56];
     int io_priority;

@@ -32,21 +32,23 @@ bool Descriptors::inheritable(std::vector<int>& out) {
   return high_ ? scan_all(out) : scan_low(out);
 }
 
-// One poll over all small numbers: the cheapest question that tells open from closed.
+// One poll over the numbers in use: the cheapest question that tells open from closed.
 bool Descriptors::scan_low(std::vector<int>& out) {
   static pollfd table[kScanned];
-  if (table[1].fd == 0) {
-    for (int fd = 0; fd < kScanned; ++fd) table[fd] = {fd, 0, 0};
-  }
-  if (::poll(table, kScanned, 0) < 0) return scan_all(out);
-  int run = 0;
+  nfds_t count = 0;
   for (int fd = 0; fd < kScanned; ++fd) {
-    if ((table[fd].revents & POLLNVAL) != 0) continue;
+    if (middle_ || fd < kLow || fd >= kTop) table[count++] = {fd, 0, 0};
+  }
+  if (::poll(table, count, 0) < 0) return scan_all(out);
+  unsigned run = 0;
+  for (nfds_t i = 0; i < count; ++i) {
+    if ((table[i].revents & POLLNVAL) != 0) continue;
     ++run;
+    const int fd = table[i].fd;
     if (fd <= 2 || is_inheritable(fd)) out.push_back(fd);
   }
-  // Numbers are given from the lowest on: with none free below, there may be more above.
-  if (run == kScanned) {
+  // With no number free below, there may be more above.
+  if (run == count) {
     high_ = true;
     out.clear();
     return scan_all(out);

@@ -66,9 +66,19 @@ int hook_fcntl(int fd, int command, ...) {
   const long argument = va_arg(args, long);
   va_end(args);
   if (front().owns_descriptor(fd)) return not_open();
-  const int result = originals().fcntl(fd, command, argument);
-  if (result >= 0 || !front().descriptors_failed(errno)) return result;
-  return originals().fcntl(fd, command, argument);
+  int result = originals().fcntl(fd, command, argument);
+  if (result < 0 && front().descriptors_failed(errno)) {
+    result = originals().fcntl(fd, command, argument);
+  }
+  if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) front().descriptors.note_number(result);
+  return result;
+}
+
+int hook_dup(int fd) {
+  if (front().owns_descriptor(fd)) return not_open();
+  const int copy = originals().dup(fd);
+  front().descriptors.note_number(copy);
+  return copy;
 }
 
 int hook_dup2(int from, int to) {
@@ -89,9 +99,10 @@ int hook_open(const char* path, int flags, ...) {
     front().attributes_uncertain = true;
   }
   if (std::strncmp(path, "/proc/", 6) == 0) front().note_proc_file();
-  const int fd = originals().open(path, flags, mode);
-  if (fd >= 0 || !front().descriptors_failed(errno)) return fd;
-  return originals().open(path, flags, mode);
+  int fd = originals().open(path, flags, mode);
+  if (fd < 0 && front().descriptors_failed(errno)) fd = originals().open(path, flags, mode);
+  front().descriptors.note_number(fd);
+  return fd;
 }
 
 // bash's handlers, where note_signal stands in for them.
@@ -196,6 +207,8 @@ int hook_pipe(int* fds) {
   if (result == 0) {
     front().last_pipe[0] = fds[0];
     front().last_pipe[1] = fds[1];
+    front().descriptors.note_number(fds[0]);
+    front().descriptors.note_number(fds[1]);
   }
   return result;
 }
@@ -232,6 +245,7 @@ bool install_hooks() {
       patcher.import("chdir", as_pointer(&hook_chdir), original(o.chdir)) &&
       patcher.import("close", as_pointer(&hook_close), original(o.close)) &&
       patcher.import("fcntl", as_pointer(&hook_fcntl), original(o.fcntl)) &&
+      patcher.import("dup", as_pointer(&hook_dup), original(o.dup)) &&
       patcher.import("dup2", as_pointer(&hook_dup2), original(o.dup2)) &&
       patcher.import("pipe", as_pointer(&hook_pipe), original(o.pipe)) &&
       patcher.import("open", as_pointer(&hook_open), original(o.open)) &&

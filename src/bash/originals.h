@@ -16,6 +16,7 @@ struct Originals {
   int (*execve)(const char*, char* const*, char* const*);
   int (*chdir)(const char*);
   int (*close)(int);
+  int (*dup)(int);
   int (*dup2)(int, int);
   int (*fcntl)(int, int, ...);
   int (*pipe)(int*);

@@ -18,7 +18,6 @@ namespace {
 
 constexpr char kDirectory[] = "/usr/lib/locale";
 constexpr char kArchive[] = "/usr/lib/locale/locale-archive";
-constexpr char kAliases[] = "/usr/share/locale/locale.alias";
 
 // The locales that the environment names.
 struct Wanted {
@@ -155,7 +154,7 @@ class Directories {
     }
     if (n >= sizeof names_[0] || count_ == kMost) return use_(data_, file);
     for (unsigned i = 0; i < count_; ++i) {
-      if (starts_with(file, names_[i]) && names_[i][n] == '\0') return;
+      if (length(names_[i]) == n && starts_with(file, names_[i])) return;
     }
     copy(names_[count_], file, n);
     names_[count_][n] = '\0';
@@ -197,7 +196,6 @@ void each_locale_file(UseFile use, void* data) {
   if (state.locale == nullptr || !find_wanted(wanted) || wanted.count == 0) return;
   use(data, kDirectory);
   if (os::raw_syscall(SYS_faccessat, AT_FDCWD, os::arg(kArchive), 0) == 0) use(data, kArchive);
-  use(data, kAliases);
   const long fd = open_to_read("/proc/self/maps");
   if (fd < 0) return;
   Directories seen(use, data);
