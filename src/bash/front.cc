@@ -230,6 +230,7 @@ Reason Front::refusal(const char* path) const {
 int Front::cwd_fd() {
   if (!cwd_.valid()) {
     cwd_ = os::move_above(os::Fd(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)), floor_);
+    cwd_is_shut_ = ::faccessat(cwd_.get(), "", X_OK, AT_EACCESS | AT_EMPTY_PATH) != 0;
   }
   return cwd_.get();
 }

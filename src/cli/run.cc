@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/locate.h"
@@ -125,13 +126,19 @@ launch::Settings settings_of(const RunOptions& options) {
   return s;
 }
 
+// Statistics of a run without the loadable, which makes them otherwise.
+void report_unwarmed(const RunOptions& options, const std::string& why) {
+  if (options.stats) complain("not warmed: " + why);
+  if (options.stats_json.empty()) return;
+  const nlohmann::json report = {{"commands", nlohmann::json::array()}, {"not_warmed", why}};
+  std::ofstream(options.stats_json) << report << '\n';
+}
+
 // A script for another interpreter is run by that one, as starting it by name would.
 [[noreturn]] void run_by_own_interpreter(const RunOptions& options,
                                          const Interpreter& interpreter) {
-  if (options.stats) {
-    complain("not warmed: " + options.arguments[0] + " is a script for " + interpreter.path +
-             "; use --bash to run it by bash");
-  }
+  report_unwarmed(options, options.arguments[0] + " is a script for " + interpreter.path +
+                               "; use --bash to run it by bash");
   std::vector<std::string> argv{interpreter.path};
   if (!interpreter.argument.empty()) argv.push_back(interpreter.argument);
   argv.insert(argv.end(), options.arguments.begin(), options.arguments.end());
@@ -145,14 +152,14 @@ bool may_preload(const RunOptions& options) {
   return options.max_warm > 0 || options.stats || !options.stats_json.empty();
 }
 
-// The loadable for this bash; empty if there is none, or the bash is not one that can take it.
+// The loadable for this bash; empty, and said why, if it is not to be warmed.
 std::string loadable_for(const std::string& bash, const RunOptions& options) {
   if (!may_preload(options)) return {};
   std::string loadable = find_loadable();
-  if (loadable.empty() || park::fits_into(loadable.c_str(), bash.c_str())) return loadable;
-  if (options.stats) {
-    complain("not warmed: " + bash + ": " + launch::reason_text(launch::Reason::unsupported_bash));
-  }
+  if (!loadable.empty() && park::fits_into(loadable.c_str(), bash.c_str())) return loadable;
+  const auto reason =
+      loadable.empty() ? launch::Reason::agent_missing : launch::Reason::unsupported_bash;
+  report_unwarmed(options, bash + ": " + launch::reason_text(reason));
   return {};
 }
 

@@ -44,6 +44,7 @@ namespace prewarm::launch {
   X(variable_changed, "an environment variable that its start-up reads has another value")      \
   X(library_path, "LD_LIBRARY_PATH, LD_AUDIT or another loader variable is set")                \
   X(limits_changed, "resource limits, priority, affinity or group of the shell have changed")   \
+  X(shut_directory, "the working directory is one that it could not change to")                 \
   X(request_too_large, "arguments, environment or descriptors exceed what a message can carry") \
   X(too_many_descriptors, "the shell has more descriptors open than a message can carry")       \
   X(background, "it runs in the background, where its process id matters")                      \

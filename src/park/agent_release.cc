@@ -218,9 +218,7 @@ int become(const RequestView& request, Received& received, int socket) {
   // Out of the program's reach; to unmap it takes twice as long, and its exit does it anyway.
   if (!learns) os::raw_syscall(SYS_mprotect, os::arg(state.program), sizeof(Program), PROT_NONE);
   // Before the descriptors are placed: it may stand where one of them belongs.
-  const int cwd = received.fds[h.fd_count];
-  os::raw_syscall(SYS_fchdir, cwd);
-  os::raw_syscall(SYS_close, cwd);
+  os::raw_syscall(SYS_close, received.fds[h.fd_count]);
   place_descriptors(request, received);
   os::raw_syscall(SYS_umask, h.umask);
   if ((h.flags & launch::kRequestHasPgrp) != 0) os::raw_syscall(SYS_setpgid, 0, h.pgrp);
@@ -256,8 +254,10 @@ void leave_if_interrupted(const RequestHeader& h) {
 }
 
 // From here on the launch is ours, and is never repeated by anybody; so are signals.
-void take(const RequestHeader& h, std::atomic<std::uint32_t>& word) {
+void take(const RequestHeader& h, const Received& received, std::atomic<std::uint32_t>& word) {
   leave_if_interrupted(h);
+  // A forked child would be there already, also where nobody may go (any more).
+  if (os::raw_syscall(SYS_fchdir, received.fds[h.fd_count]) != 0) leave(0);
   // Whoever learns that it runs may end the owner, which then must not end the program.
   os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
   if (!park::advance(word, SlotState::claimed, SlotState::running)) leave(0);
@@ -282,7 +282,7 @@ __attribute__((noinline)) int take_large(const RequestHeader& head, Received& re
   RequestView view;
   if (!launch::parse_request(bytes, head.size, view)) give_up();
   if (received.count != view.header->fd_count + 1) give_up();
-  take(*view.header, word);
+  take(*view.header, received, word);
   return become(view, received, socket);
 }
 
@@ -316,7 +316,7 @@ int serve(int socket, std::atomic<std::uint32_t>& word, std::uint32_t generation
     RequestView view;
     if (!launch::parse_request(buffer, static_cast<std::size_t>(n), view)) give_up();
     if (received.count != view.header->fd_count + 1) give_up();
-    take(head, word);
+    take(head, received, word);
     return become(view, received, socket);
   }
 }

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -61,7 +62,9 @@ void prepare_parked(os::SharedSpawn& spawn, const char* path, char* const* env,
   spawn.strings.push_back("LD_PRELOAD=" + agent_path);
   // Descriptors 3 and 4 are the table and the control socket; the agent moves them itself.
   os::Scheduling own;
-  spawn.background = os::get_scheduling(own) && own.policy == os::kUsualPolicy;
+  // A process without timer slack, as only a real-time one is, would get some with the policy.
+  spawn.background = os::get_scheduling(own) && own.policy == os::kUsualPolicy &&
+                     ::prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0) != 0;
   spawn.strings.push_back("PREWARM_PARK=3:4:" + std::to_string(index) + (may_clone ? ":1" : ":0") +
                           (spawn.background ? ":1:" : ":0:") + std::to_string(own.runtime));
   for (auto& s : spawn.strings) spawn.env.push_back(s.data());

@@ -109,7 +109,7 @@ attributes = [
     Context("seccomp_filter", calls, callers=[callers.permissive_seccomp_filter], needs=_by_number),
     brokered("attributes_subshell", each("( {{mirror $i}}; : )"), needs=_by_number,
              callers=[callers.no_transparent_huge_pages, callers.timer_slack,
-                      callers.interleaved_memory]),
+                      callers.interleaved_memory], expect_warm=False),
 ]
 
 terminals = [
