@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -85,6 +86,7 @@ void Inherited::read(Values& v) {
   ::syscall(SYS_sched_getattr, 0, v.schedule, sizeof v.schedule, 0);
   v.io_priority = static_cast<int>(::syscall(SYS_ioprio_get, 1, 0));
   v.group = ::getpgrp();
+  v.timer_slack = ::prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
   ::syscall(SYS_sched_getaffinity, 0, sizeof v.affinity, v.affinity);
 }
 

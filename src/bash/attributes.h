@@ -31,6 +31,7 @@ class Inherited {
     unsigned char schedule[56];
     int io_priority;
     pid_t group;
+    long timer_slack;  // differs where a policy was reset on fork
     unsigned long affinity[16];
   };
   static void read(Values& values);

@@ -252,7 +252,7 @@ class Front {
   } timed_;
   int cwd_fd();
   os::Fd cwd_;
-  bool cwd_is_shut_ = false;  // a parked process could not change to it
+  bool cwd_is_shut_ = false;                          // a parked process could not change to it
   std::unique_ptr<park::Pool> pool_;                  // ours
   std::unique_ptr<park::Pool> upstream_;              // of the shell that forked us
   std::vector<std::unique_ptr<park::Pool>> retired_;  // shut down, with launches still running

@@ -111,8 +111,8 @@ void run_operations(const RequestView& request) {
 bool is_current_directory(int fd) {
   struct stat here;
   struct stat there;
-  return ::stat(".", &here) == 0 && ::fstat(fd, &there) == 0 && here.st_dev == there.st_dev &&
-         here.st_ino == there.st_ino;
+  return ::fstatat(AT_FDCWD, "", &here, AT_EMPTY_PATH) == 0 && ::fstat(fd, &there) == 0 &&
+         here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
 }  // namespace

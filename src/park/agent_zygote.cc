@@ -290,7 +290,7 @@ int park(int argc, char** argv, char** envp) {
     note_regions();
     if (!send_slot_sockets()) refuse(launch::Reason::system_refused);
     if (!become_usual()) refuse(launch::Reason::system_refused);
-    os::work_in_background();
+    if (state.in_background) os::work_in_background();
     publish_parked(true);
     return zygote_loop();
   }

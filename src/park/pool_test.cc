@@ -369,7 +369,8 @@ TEST_F(PoolTest, RefillMakesUpForLaunches) {
   for (int round = 0; round < 5; ++round) {
     for (int i = 0; i < 3; ++i) run(program, {"true"});
     pool().refill(program);
-    EXPECT_GE(wait_idle(program, 3), 3U);
+    // No order is given for less than half.
+    EXPECT_GE(wait_idle(program, 2), 2U);
   }
 }
 
