@@ -11,8 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstring>
-
 #include "bash/front.h"
 
 namespace prewarm::bash {
@@ -89,11 +87,8 @@ Front::Reason Front::broker_exec(const char* path, char* const* argv, char* cons
   if (program < 0) return Reason::not_parked_yet;
   const auto index = static_cast<unsigned>(program);
   // The parked process is a child of the pool's owner, and the program may ask for its parent.
-  if (::getppid() != upstream_->owner()) {
-    bool asks = upstream_->asks_parent(index);
-    for (char* const* a = argv; *a != nullptr; ++a)
-      asks = asks || std::strstr(*a, "/proc") != nullptr;
-    if (asks) return Reason::other_parent;
+  if (::getppid() != upstream_->owner() && (upstream_->asks_parent(index) || mention_proc(argv))) {
+    return Reason::other_parent;
   }
   look_anew();
   if (!upstream_inherited_.unchanged()) return Reason::limits_changed;

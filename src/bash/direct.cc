@@ -69,10 +69,15 @@ void place_documents(Order& order) {
 
 }  // namespace
 
-bool mentions_proc(const Order& order) {
-  for (const char* argument : order.argv) {
-    if (argument != nullptr && std::strstr(argument, "/proc") != nullptr) return true;
+bool mention_proc(char* const* argv) {
+  for (; *argv != nullptr; ++argv) {
+    if (std::strstr(*argv, "/proc") != nullptr) return true;
   }
+  return false;
+}
+
+bool mentions_proc(const Order& order) {
+  if (mention_proc(order.argv.data())) return true;
   for (const launch::SetUp& s : order.set_up) {
     if (s.path.find("/proc") != std::string::npos) return true;
   }

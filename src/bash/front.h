@@ -112,6 +112,7 @@ struct Order {
 // Whether the launch is told, by an argument or a redirection, to look into /proc: where it would
 // see its parent.
 bool mentions_proc(const Order& order);
+bool mention_proc(char* const* argv);  // the same of arguments alone
 
 class Front {
   using Reason = launch::Reason;

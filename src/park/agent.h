@@ -142,4 +142,29 @@ inline void copy(char* to, const char* from, std::size_t n) {
 }
 long read_file(const char* path, char* buffer, std::size_t size);
 
+// Calls use(piece) for each piece of text that ends with `separator`, null-terminated in its place,
+// in the next `size` bytes of `fd`. False: it can't be read to the end, or a piece is longer than
+// the buffer.
+template <class Use>
+bool each_piece(long fd, std::size_t size, char separator, Use use) {
+  char buffer[8192];
+  std::size_t used = 0;
+  for (;;) {
+    const std::size_t room = sizeof buffer - used < size ? sizeof buffer - used : size;
+    const long n = os::raw_syscall(SYS_read, fd, os::arg(buffer + used), static_cast<long>(room));
+    if (n <= 0) return n == 0 && used == 0;
+    used += static_cast<std::size_t>(n);
+    size -= static_cast<std::size_t>(n);
+    std::size_t start = 0;
+    for (std::size_t i = 0; i < used; ++i) {
+      if (buffer[i] != separator) continue;
+      buffer[i] = '\0';
+      use(buffer + start);
+      start = i + 1;
+    }
+    used -= start;
+    for (std::size_t i = 0; i < used; ++i) buffer[i] = buffer[start + i];
+  }
+}
+
 }  // namespace prewarm::agent

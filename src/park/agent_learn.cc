@@ -80,39 +80,6 @@ void separate_pages(const Region& region, long pagemap) {
   });
 }
 
-// Lines of a file that may be longer than any buffer should be.
-class Lines {
- public:
-  explicit Lines(const char* path)
-      : fd_(os::raw_syscall(SYS_openat, AT_FDCWD, os::arg(path), O_RDONLY | O_CLOEXEC)) {}
-  ~Lines() {
-    if (fd_ >= 0) os::raw_syscall(SYS_close, fd_);
-  }
-  // The next line, cut off where there is no more room; null at the end.
-  const char* next() {
-    std::size_t n = 0;
-    for (;;) {
-      if (at_ == used_) {
-        used_ = os::raw_syscall(SYS_read, fd_, os::arg(buffer_), sizeof buffer_);
-        at_ = 0;
-        if (used_ <= 0) return nullptr;
-      }
-      const char c = buffer_[at_++];
-      if (c == '\n') break;
-      if (n < sizeof line_ - 1) line_[n++] = c;
-    }
-    line_[n] = '\0';
-    return line_;
-  }
-
- private:
-  long fd_;
-  long at_ = 0;
-  long used_ = 0;
-  char buffer_[4096];
-  char line_[128];
-};
-
 const Region* copied_region_of(std::uint64_t address) {
   for (unsigned i = 0; i < region_count; ++i) {
     if (regions[i].copied && regions[i].start <= address && address < regions[i].end) {
@@ -125,25 +92,27 @@ const Region* copied_region_of(std::uint64_t address) {
 // Adds the accessed pages of the regions that fork copies.
 void learn_accessed(Recorder& recorder, long pagemap) {
   constexpr char kReferenced[] = "Referenced:";
-  Lines lines("/proc/self/smaps");
+  const long smaps =
+      os::raw_syscall(SYS_openat, AT_FDCWD, os::arg("/proc/self/smaps"), O_RDONLY | O_CLOEXEC);
   std::uint64_t start = 0;
   std::uint64_t end = 0;
-  while (const char* line = lines.next()) {
+  each_piece(smaps, ~std::size_t{0}, '\n', [&](const char* line) {
     const bool head = (line[0] >= '0' && line[0] <= '9') || (line[0] >= 'a' && line[0] <= 'f');
     if (head) {
       start = read_hexadecimal(line);
       ++line;
       end = read_hexadecimal(line);
     }
-    if (!starts_with(line, kReferenced)) continue;
+    if (!starts_with(line, kReferenced)) return;
     line += sizeof kReferenced - 1;
     while (*line == ' ') ++line;
     const Region* region = *line == '0' ? nullptr : copied_region_of(start);
-    if (region == nullptr) continue;
+    if (region == nullptr) return;
     walk_pages(start, end, pagemap, [&](std::uint64_t at, std::uint64_t entry) {
       if ((entry & kPresent) != 0) recorder.add(*region, at, false);
     });
-  }
+  });
+  if (smaps >= 0) os::raw_syscall(SYS_close, smaps);
 }
 
 // In the regions that fork copies, what was accessed; elsewhere what was learned before.

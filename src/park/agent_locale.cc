@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <locale.h>
 
-#include "park/agent.h"
+#include "park/agent_memory.h"
 
 extern "C" char** environ;
 
@@ -74,29 +74,6 @@ void offer(Wanted& wanted, const char* entry) {
   }
 }
 
-// The pieces of text between separators in the next `size` bytes of a file.
-template <class Use>
-void each_piece(long fd, std::size_t size, char separator, Use use) {
-  char buffer[8192];  // longer than any piece
-  std::size_t used = 0;
-  for (;;) {
-    const std::size_t room = sizeof buffer - used < size ? sizeof buffer - used : size;
-    const long n = os::raw_syscall(SYS_read, fd, os::arg(buffer + used), static_cast<long>(room));
-    if (n <= 0) return;
-    used += static_cast<std::size_t>(n);
-    size -= static_cast<std::size_t>(n);
-    std::size_t start = 0;
-    for (std::size_t i = 0; i < used; ++i) {
-      if (buffer[i] != separator) continue;
-      buffer[i] = '\0';
-      use(buffer + start);
-      start = i + 1;
-    }
-    used -= start;
-    for (std::size_t i = 0; i < used; ++i) buffer[i] = buffer[start + i];
-  }
-}
-
 long open_to_read(const char* path) {
   return os::raw_syscall(SYS_openat, AT_FDCWD, os::arg(path), O_RDONLY | O_CLOEXEC);
 }
@@ -134,13 +111,13 @@ void offer_directories(Wanted& wanted) {
   os::raw_syscall(SYS_close, fd);
 }
 
-// A line of /proc/self/maps: the file, if it is of a locale. The archive stands in the list anyway.
-const char* locale_file(const char* line) {
-  while (*line != '\0' && *line != '/') ++line;
-  for (const char* at = line; *at != '\0'; ++at) {
-    if (starts_with(at, "/locale/")) return starts_with(line, kArchive) ? nullptr : line;
+// Whether a mapping is of a file of locale data. The archive stands in the list anyway.
+bool is_locale_file(const char* name) {
+  if (starts_with(name, kArchive)) return false;
+  for (const char* at = name; *at != '\0'; ++at) {
+    if (starts_with(at, "/locale/")) return true;
   }
-  return nullptr;
+  return false;
 }
 
 // Names each directory once.
@@ -196,13 +173,10 @@ void each_locale_file(UseFile use, void* data) {
   if (state.locale == nullptr || !find_wanted(wanted) || wanted.count == 0) return;
   use(data, kDirectory);
   if (os::raw_syscall(SYS_faccessat, AT_FDCWD, os::arg(kArchive), 0) == 0) use(data, kArchive);
-  const long fd = open_to_read("/proc/self/maps");
-  if (fd < 0) return;
   Directories seen(use, data);
-  each_piece(fd, ~std::size_t{0}, '\n', [&](const char* line) {
-    if (const char* file = locale_file(line)) seen.add_directory_of(file);
+  each_mapping([&seen](const Mapping& m) {
+    if (is_locale_file(m.name)) seen.add_directory_of(m.name);
   });
-  os::raw_syscall(SYS_close, fd);
 }
 
 }  // namespace prewarm::agent

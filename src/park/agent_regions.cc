@@ -54,24 +54,10 @@ bool each_mapping(void (*visit)(const Mapping&, void*), void* data) {
   const long maps =
       os::raw_syscall(SYS_openat, AT_FDCWD, os::arg("/proc/self/maps"), O_RDONLY | O_CLOEXEC);
   if (maps < 0) return false;
-  static char text[16384];
-  std::size_t used = 0;
-  long n;
-  while ((n = os::raw_syscall(SYS_read, maps, os::arg(text + used),
-                              static_cast<long>(sizeof text - used))) > 0) {
-    used += static_cast<std::size_t>(n);
-    std::size_t line = 0;
-    for (std::size_t i = 0; i < used; ++i) {
-      if (text[i] != '\n') continue;
-      text[i] = '\0';
-      visit(parse_line(text + line), data);
-      line = i + 1;
-    }
-    copy(text, text + line, used - line);
-    used -= line;
-  }
+  const bool whole = each_piece(maps, ~std::size_t{0}, '\n',
+                                [&](const char* line) { visit(parse_line(line), data); });
   os::raw_syscall(SYS_close, maps);
-  return n == 0 && used == 0;
+  return whole;
 }
 
 void gather_locale_files() {

@@ -11,10 +11,8 @@ namespace {
 
 #if defined(__x86_64__)
 constexpr std::string_view kInterpreter = "/lib64/ld-linux-x86-64.so.2";
-constexpr Elf64_Half kMachine = EM_X86_64;
 #elif defined(__aarch64__)
 constexpr std::string_view kInterpreter = "/lib/ld-linux-aarch64.so.1";
-constexpr Elf64_Half kMachine = EM_AARCH64;
 #endif
 
 // The agent holds a program by taking the place of __libc_start_main. A program that doesn't get

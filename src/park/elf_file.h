@@ -4,6 +4,8 @@
 // every offset is checked before it is used.
 #pragma once
 
+#include <elf.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -12,6 +14,12 @@
 #include "launch/reason.h"
 
 namespace prewarm::park {
+
+#if defined(__x86_64__)
+inline constexpr Elf64_Half kMachine = EM_X86_64;
+#elif defined(__aarch64__)
+inline constexpr Elf64_Half kMachine = EM_AARCH64;
+#endif
 
 // A file mapped for reading, as long as this lives.
 class MappedFile {

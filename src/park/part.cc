@@ -15,12 +15,6 @@
 namespace prewarm::park {
 namespace {
 
-#if defined(__x86_64__)
-constexpr Elf64_Half kMachine = EM_X86_64;
-#elif defined(__aarch64__)
-constexpr Elf64_Half kMachine = EM_AARCH64;
-#endif
-
 // The linker puts program headers and notes at the start of a file.
 constexpr std::size_t kHeadBytes = 4096;
 

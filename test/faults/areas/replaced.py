@@ -244,14 +244,13 @@ def found_earlier_on_path(world):
     replaced(world, change, withdraw, prepare=prepare, again=False)
 
 
-@case()
-def mounted_over(world):
+def mounted_over_file(world, name, library):
     wrapper = in_own_mounts(":")
-    script = WARM + "meet mount\nmount --bind $1/new/number $1/number\n" + USE + WARM
-    script += "umount $1/number\n" + USE
+    script = WARM + f"meet mount\nmount --bind $1/new/{name} $1/{name}\n" + USE + WARM
+    script += f"umount $1/{name}\n" + USE
     outcomes = []
     for which in (REFERENCE, SUBJECT):
-        place = place_with(world)
+        place = place_with(world, library=library)
         with world.start(
             which, script, meets=True, stats=True, wrapper=wrapper, arguments=(str(place),),
             environment=programs.on_path(place),
@@ -259,23 +258,16 @@ def mounted_over(world):
             run.meet("mount", lambda r: r.expect_parked())
             outcomes.append(run.finish())
     world.require_same(*outcomes)
+
+
+@case()
+def mounted_over(world):
+    mounted_over_file(world, "number", library=False)
 
 
 @case()
 def library_mounted_over(world):
-    wrapper = in_own_mounts(":")
-    script = WARM + "meet mount\nmount --bind $1/new/libnumber.so $1/libnumber.so\n" + USE + WARM
-    script += "umount $1/libnumber.so\n" + USE
-    outcomes = []
-    for which in (REFERENCE, SUBJECT):
-        place = place_with(world, library=True)
-        with world.start(
-            which, script, meets=True, stats=True, wrapper=wrapper, arguments=(str(place),),
-            environment=programs.on_path(place),
-        ) as run:
-            run.meet("mount", lambda r: r.expect_parked())
-            outcomes.append(run.finish())
-    world.require_same(*outcomes)
+    mounted_over_file(world, "libnumber.so", library=True)
 
 
 # A locale that is no language's, so that nobody has it.
