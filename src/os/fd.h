@@ -1,37 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// An owned file descriptor. Move-only, closed exactly once, never retried (after EINTR Linux has
-// closed it all the same). No conversion to bool: ask `valid()`.
+// Owned descriptors (prewarm/fd.h), and where they are put inside a host program.
 #pragma once
 
-#include <unistd.h>
-
-#include <utility>
+#include "prewarm/fd.h"
 
 namespace prewarm::os {
 
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&& other) noexcept {
-    if (this != &other) reset(std::exchange(other.fd_, -1));
-    return *this;
-  }
-  ~Fd() { reset(); }
-
-  int get() const { return fd_; }
-  bool valid() const { return fd_ >= 0; }
-  int release() { return std::exchange(fd_, -1); }
-  void reset(int fd = -1) {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = fd;
-  }
-
- private:
-  int fd_ = -1;
-};
+using prewarm::Fd;
 
 // Moves `fd` to the lowest free number not below `floor`, with close-on-exec; for descriptors that
 // live inside a host program (a shell) whose own small numbers must stay free. On failure it is

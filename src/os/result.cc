@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace prewarm::os {
+namespace prewarm {
 
 std::string Error::message() const {
   std::string text = operation;
@@ -12,6 +12,8 @@ std::string Error::message() const {
   if (code != 0) text += std::string(": ") + std::strerror(code);
   return text;
 }
+
+namespace os {
 
 std::unexpected<Error> failed(const char* operation, std::string subject) {
   return failed_with(errno, operation, std::move(subject));
@@ -21,4 +23,5 @@ std::unexpected<Error> failed_with(int code, const char* operation, std::string 
   return std::unexpected(Error{operation, std::move(subject), code});
 }
 
-}  // namespace prewarm::os
+}  // namespace os
+}  // namespace prewarm

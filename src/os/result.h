@@ -1,26 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// One style of error for the whole library: a value or an Error that says which operation failed,
-// on what, and with which errno.
+// Error and Result (prewarm/result.h), and how the library's own code makes them.
 #pragma once
 
-#include <expected>
 #include <string>
-#include <utility>
+
+#include "prewarm/result.h"
 
 namespace prewarm::os {
 
-struct Error {
-  const char* operation;  // a literal: "open", "map the pool table"
-  std::string subject;    // path, name or number it was done to; may be empty
-  int code;               // errno value; 0 if no system call failed
-
-  // "open /x: No such file or directory"
-  std::string message() const;
-};
-
-template <class T>
-using Result = std::expected<T, Error>;
+using prewarm::Error;
+using prewarm::Result;
 
 // An Error with the current errno.
 std::unexpected<Error> failed(const char* operation, std::string subject = {});

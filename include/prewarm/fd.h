@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+//
+// An owned file descriptor. Move-only, closed exactly once, never retried (after EINTR Linux has
+// closed it all the same). No conversion to bool: ask `valid()`.
+#pragma once
+
+#include <unistd.h>
+
+#include <utility>
+
+namespace prewarm {
+
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept {
+    if (this != &other) reset(std::exchange(other.fd_, -1));
+    return *this;
+  }
+  ~Fd() { reset(); }
+
+  int get() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+  int release() { return std::exchange(fd_, -1); }
+  void reset(int fd = -1) {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = fd;
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace prewarm
