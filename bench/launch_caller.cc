@@ -102,7 +102,6 @@ pid_t launch_parked(Caller& caller) {
   request.descriptors = kDescriptors;
   request.cwd = caller.cwd.get();
   if (!caller.pool->release(*claim, request)) return -1;
-  caller.pool->refill(caller.program);
   return claim->pid;
 }
 
@@ -149,6 +148,8 @@ os::Result<Times> time_launch(Caller& caller, const Way& way) {
   const long ended = now_ns();
 
   caller.pool->note_ended(pid, status);
+  // Not in the way of what it started.
+  caller.pool->refill(caller.program);
   if (status != 0) return os::failed_with(0, "run", caller.tiny + ": not status 0");
   timespec at{};
   if (::read(caller.clock_in.get(), &at, sizeof at) != ssize_t{sizeof at}) {

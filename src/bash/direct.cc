@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "bash/front.h"
 #include "bash/redirections.h"
@@ -111,7 +112,6 @@ pid_t Front::launch_simple() {
   order.path = frame.path;
   order.argv = arguments(words);
   order.env = export_env;
-  Claimed claimed;
   pid_t pid = 0;
   Reason reason = Reason::none;
   if (pool_ == nullptr && upstream_ == nullptr) {
@@ -121,8 +121,7 @@ pid_t Front::launch_simple() {
   } else if (!add_redirections(order, frame.command->value.Simple->redirects)) {
     reason = Reason::redirection;
   } else {
-    reason = claim(order, claimed);
-    if (reason == Reason::none) pid = send(order, claimed, reason);
+    pid = launch(order, reason);
   }
   return pid > 0 ? pid : cold(frame.path, reason);
 }
@@ -194,8 +193,8 @@ void Front::own_descriptors(Pending& pending, const Order& order) {
   }
 }
 
-// Claims a parked process that would serve `order` exactly: one of our own if we have any of the
-// program, else one of the shell that forked us.
+// Claims a parked process that would serve `order` exactly if `look` says so, too: one of our own
+// if we have any of the program, else one of the shell that forked us.
 Reason Front::claim(const Order& order, Claimed& claimed) {
   const char* path = order.path.c_str();
   if (const Reason r = refusal(path); r != Reason::none) return r;
@@ -203,14 +202,9 @@ Reason Front::claim(const Order& order, Claimed& claimed) {
   const int program = pool_ == nullptr ? -1 : pool_->find(path);
   if (program < 0) return claim_brokered(order, claimed);
   const auto index = static_cast<unsigned>(program);
-  looked_at_.inherited = looked_at_.inherited || inherited_.unchanged();
-  if (!looked_at_.inherited) {
-    outdated_ = true;
-    return Reason::limits_changed;
-  }
   // What is half way through its start-up is ready sooner than a new one.
   pool_->wait_parked(index, kParkWaitMs);
-  if (const Reason r = pool_->check_fresh(index, order.env); r != Reason::none) return r;
+  if (const Reason r = pool_->check_environment(index, order.env); r != Reason::none) return r;
   const auto result = pool_->claim(index, park::SlotKind::direct, kClaimWaitMs);
   if (result) {
     claimed = {pool_.get(), *result, false};
@@ -224,6 +218,17 @@ Reason Front::claim(const Order& order, Claimed& claimed) {
     refusals_.emplace_back(path, result.error());
   }
   return result.error();
+}
+
+// Whether what a claimed process was made of still holds. Of a brokered one that is known.
+Reason Front::look(const Claimed& claimed) {
+  if (claimed.brokered) return Reason::none;
+  looked_at_.inherited = looked_at_.inherited || inherited_.unchanged();
+  if (!looked_at_.inherited) {
+    outdated_ = true;
+    return Reason::limits_changed;
+  }
+  return claimed.pool->check_files(claimed.claim.program);
 }
 
 // In a forked subshell: the program's parent will be the shell that owns the pool, not we.
@@ -255,6 +260,7 @@ Pending* Front::fill_pending(const Order& order, const Claimed& claimed) {
   for (const Descriptor& d : order.descriptors) pending->fds.push_back(d.source);
   pending->fds.push_back(request.cwd);
   pending->hidden = false;
+  pending->ahead = false;
   pending->ended = false;
   pending->settled = false;
   pending->replaced = false;
@@ -268,21 +274,41 @@ Pending* Front::fill_pending(const Order& order, const Claimed& claimed) {
   return pending;
 }
 
+// Looking takes as long as it takes a parked process to wake up and get ready: where there is
+// another processor for that, it is sent the request first.
+void Front::send_ahead(Pending& pending) {
+  pending.ahead = !pending.brokered && processors_ > 1 &&
+                  pending.pool->send_ahead(pending.claim, pending.wire, pending.fds);
+}
+
+// From here on it may run. False: its process has died, or can't be reached.
+bool Front::send(Pending& pending) {
+  if (!std::exchange(pending.ahead, false)) {
+    return pending.pool->release_bytes(pending.claim, pending.wire, pending.fds);
+  }
+  return pending.pool->grant(pending.claim);
+}
+
 // The pid for bash, or 0 and why not.
-pid_t Front::send(const Order& order, const Claimed& claimed, Reason& reason) {
-  Pending* pending = fill_pending(order, claimed);
-  if (pending == nullptr) {
-    claimed.pool->give_back(claimed.claim);
-    reason = Reason::request_too_large;
+pid_t Front::launch(const Order& order, Reason& reason) {
+  Claimed claimed;
+  Pending* pending = nullptr;
+  reason = prepare_element(order, 0, false, claimed, pending);
+  if (reason == Reason::none) {
+    send_ahead(*pending);
+    reason = look(claimed);
+  }
+  if (reason != Reason::none) {
+    withdraw(claimed, pending);
     return 0;
   }
-  if (!claimed.pool->release_bytes(claimed.claim, pending->wire, pending->fds)) {
-    reason = Reason::system_refused;
+  if (!send(*pending)) {
+    pending->active = false;
+    reason = Reason::died;
     return 0;
   }
   if (claimed.claim.slot < 0) spent_.push_back(order.path);
   own_descriptors(*pending, order);
-  pending->active = true;
   count(order.path.c_str(), claimed.brokered ? Rung::brokered : Rung::direct, Reason::none);
   return pending->shell_pid;
 }
@@ -290,7 +316,7 @@ pid_t Front::send(const Order& order, const Claimed& claimed, Reason& reason) {
 // One of several that are launched together: there is no going back, so if the parked process can't
 // be reached the element is started by a plain fork and exec. Its pid, or 0.
 pid_t Front::send_element(const Order& order, Pending& pending) {
-  const bool released = pending.pool->release_bytes(pending.claim, pending.wire, pending.fds);
+  const bool released = send(pending);
   const Rung warm = pending.brokered ? Rung::brokered : Rung::direct;
   if (!released) {
     if (!spawn_cold(pending)) return 0;

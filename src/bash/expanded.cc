@@ -184,13 +184,11 @@ pid_t Front::launch_element() {
     order.to_own.push_back(fd);
     put(order.descriptors, fd, fd == in ? 0 : 1);
   }
-  Claimed claimed;
   pid_t pid = 0;
   if (reason == Reason::none && !add_redirections(order, command->redirects)) {
     reason = Reason::redirection;
   }
-  if (reason == Reason::none) reason = claim(order, claimed);
-  if (reason == Reason::none) pid = send(order, claimed, reason);
+  if (reason == Reason::none) pid = launch(order, reason);
   return pid > 0 ? pid : cold(order.path.c_str(), reason);
 }
 
@@ -285,50 +283,52 @@ bool Front::connect(std::vector<Order>& orders, int out, std::vector<os::Fd>& pi
   return true;
 }
 
-// All or nothing: every element is claimed before the first is released.
+// Claims a process for element `i` and writes its request.
+Reason Front::prepare_element(const Order& order, unsigned i, bool other_parent, Claimed& claimed,
+                              Pending*& pending) {
+  if (const Reason r = claim(order, claimed); r != Reason::none) return r;
+  // In a plain run its parent would be the forked subshell, not the shell.
+  if (other_parent && (mentions_proc(order) || claimed.pool->asks_parent(claimed.claim.program))) {
+    return Reason::other_parent;
+  }
+  pending = fill_pending(order, claimed);
+  if (pending == nullptr) return Reason::request_too_large;
+  pending->active = true;
+  pending->element = i;
+  return Reason::none;
+}
+
+// Undoes what was prepared for an element, none of which has begun.
+void Front::withdraw(const Claimed& claimed, Pending* pending) {
+  const bool ahead = pending != nullptr && pending->ahead;
+  if (pending != nullptr) pending->active = false;
+  if (claimed.pool == nullptr) return;
+  if (ahead) {
+    claimed.pool->revoke(claimed.claim);
+  } else {
+    claimed.pool->give_back(claimed.claim);
+  }
+}
+
+// All or nothing: every element is claimed, and every request written, before the first is sent;
+// and everything has been looked at before the first may run. After that there is no way back.
 Reason Front::launch_pipeline(std::vector<Order>& orders, int out, bool other_parent, pid_t& pid) {
   std::vector<os::Fd> pipes;
   std::vector<Claimed> claims(orders.size());
-  Reason reason = connect(orders, out, pipes) ? Reason::none : Reason::system_refused;
-  std::size_t claimed = 0;
-  for (; reason == Reason::none && claimed < orders.size(); ++claimed) {
-    if (orders[claimed].is_echo) continue;
-    reason = claim(orders[claimed], claims[claimed]);
-    if (reason != Reason::none) break;
-    // In a plain run the parent of these would be the forked subshell, not the shell.
-    if (other_parent && (mentions_proc(orders[claimed]) ||
-                         claims[claimed].pool->asks_parent(claims[claimed].claim.program))) {
-      claims[claimed].pool->give_back(claims[claimed].claim);
-      reason = Reason::other_parent;
-      break;
-    }
-  }
-  if (reason != Reason::none) {
-    for (std::size_t i = 0; i < claimed; ++i) {
-      if (claims[i].pool != nullptr) claims[i].pool->give_back(claims[i].claim);
-    }
-    return reason;
-  }
-  // Every request is written before the first is sent: after that there is no way back.
   std::vector<Pending*> pendings(orders.size());
-  for (std::size_t i = 0; reason == Reason::none && i < orders.size(); ++i) {
+  Reason reason = connect(orders, out, pipes) ? Reason::none : Reason::system_refused;
+  for (unsigned i = 0; reason == Reason::none && i < orders.size(); ++i) {
     if (orders[i].is_echo) continue;
-    pendings[i] = fill_pending(orders[i], claims[i]);
-    if (pendings[i] == nullptr) {
-      reason = Reason::request_too_large;
-      break;
-    }
-    pendings[i]->active = true;
-    pendings[i]->hidden = i + 1 != orders.size();
-    pendings[i]->element = static_cast<unsigned>(i);
+    reason = prepare_element(orders[i], i, other_parent, claims[i], pendings[i]);
+  }
+  for (Pending* p : pendings) {
+    if (p != nullptr && reason == Reason::none) send_ahead(*p);
+  }
+  for (const Claimed& c : claims) {
+    if (c.pool != nullptr && reason == Reason::none) reason = look(c);
   }
   if (reason != Reason::none) {
-    for (Pending* p : pendings) {
-      if (p != nullptr) p->active = false;
-    }
-    for (const Claimed& c : claims) {
-      if (c.pool != nullptr) c.pool->give_back(c.claim);
-    }
+    for (std::size_t i = 0; i < orders.size(); ++i) withdraw(claims[i], pendings[i]);
     return reason;
   }
   hidden_statuses_.assign(orders.size() - 1, 0);
@@ -339,6 +339,7 @@ Reason Front::launch_pipeline(std::vector<Order>& orders, int out, bool other_pa
       hidden_statuses_[i] =
           n == static_cast<ssize_t>(orders[i].echo.size()) ? 0 : EXECUTION_FAILURE;
     } else {
+      pendings[i]->hidden = i + 1 != orders.size();
       pid = send_element(orders[i], *pendings[i]);
     }
   }

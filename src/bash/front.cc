@@ -140,7 +140,7 @@ void Front::drop_pool() {
   if (pool_ == nullptr) return;
   // What runs goes on; what was not taken yet must not wait for a process that is about to end.
   for (Pending& p : pendings_) {
-    if (!p.active || p.pool != pool_.get()) continue;
+    if (!p.active || p.pool != pool_.get() || p.ahead) continue;
     while (p.pool != nullptr && !p.pool->wait_taken(p.claim)) {
       if (!spawn_cold(p)) break;
     }

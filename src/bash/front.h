@@ -72,6 +72,7 @@ struct Pending {
   park::Pool* pool = nullptr;  // where its process came from; null: it was forked
   bool brokered = false;  // its process is not our child: the pool's owner passes the status on
   bool replaced = false;  // another process was ordered in the place of its own
+  bool ahead = false;     // was sent before we had looked, and still waits for our grant
   bool settled = false;   // taken: it won't be repeated, nothing is kept for it any more
   pid_t shell_pid = 0;    // what bash was told
   pid_t pid = 0;          // what it is now
@@ -193,9 +194,12 @@ class Front {
   pid_t launch_simple();
   bool fill_descriptors(Order& order);
   bool add_redirections(Order& order, REDIRECT* redirects);
+  pid_t launch(const Order& order, Reason& reason);
   Reason claim(const Order& order, Claimed& claimed);
+  Reason look(const Claimed& claimed);
+  void send_ahead(Pending& pending);
+  bool send(Pending& pending);
   Reason claim_brokered(const Order& order, Claimed& claimed);
-  pid_t send(const Order& order, const Claimed& claimed, Reason& reason);
   pid_t send_element(const Order& order, Pending& pending);
   Pending* fill_pending(const Order& order, const Claimed& claimed);
   void fill_request(const Order& order, launch::LaunchRequest& request);
@@ -209,6 +213,9 @@ class Front {
   Reason resolve(SIMPLE_COM* command, Order& order);
   Reason find_program(const std::string& name, Order& order);
   void make_environment(Order& order, bool own_level);
+  Reason prepare_element(const Order& order, unsigned i, bool other_parent, Claimed& claimed,
+                         Pending*& pending);
+  static void withdraw(const Claimed& claimed, Pending* pending);
   Reason launch_pipeline(std::vector<Order>& orders, int out, bool other_parent, pid_t& pid);
   bool connect(std::vector<Order>& orders, int out, std::vector<os::Fd>& pipes);
 

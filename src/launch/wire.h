@@ -35,6 +35,9 @@ inline constexpr std::uint32_t kMaxRequestBytes = 8u << 20;
 enum RequestFlags : std::uint32_t {
   kRequestInMemfd = 1,  // the message is this header only; the request is in a memfd, sent last
   kRequestHasPgrp = 2,  // put the process into process group `pgrp`
+  // The sender is still looking whether the launch would be exact: not to be taken before the slot
+  // says `granted`. If it never does the process is killed.
+  kRequestAwaitsGrant = 4,
 };
 
 struct RequestHeader {

@@ -48,6 +48,7 @@ struct Region {
   std::uint64_t end;
   bool writable;
   bool shared;
+  bool anonymous;  // of no file, so that nobody can take pages of it away
   bool own_pages;  // relocated, for example: not all of it is what the file has
   bool copied;
 };

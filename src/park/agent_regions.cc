@@ -92,7 +92,8 @@ void note_regions() {
   each_mapping([pagemap](const Mapping& m) {
     if (!m.readable || (m.shared && m.writable) || m.is_special()) return;
     if (region_count == kMaxRegions) return;
-    Region region{m.start, m.end, m.writable, m.shared, false, false};
+    const bool anonymous = m.name[0] != '/';
+    Region region{m.start, m.end, m.writable, m.shared, anonymous, false, false};
     walk_pages(region.start, region.end, pagemap, [&region](std::uint64_t, std::uint64_t entry) {
       const bool own = (entry & kPresent) != 0 && (entry & kFileOrShared) == 0;
       region.own_pages = region.own_pages || (own && !region.shared);

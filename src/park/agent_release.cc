@@ -209,18 +209,25 @@ int call_main(const RequestView& request, std::uint64_t* words) {
   return state.real_main(static_cast<int>(h.argc), argv, env);
 }
 
-// Everything between taking a request and calling main.
-int become(const RequestView& request, Received& received, int socket) {
+// What nobody can see, and what may be for nothing: the request may never be granted.
+void prepare(const RequestView& request, Received& received, int socket) {
   const RequestHeader& h = *request.header;
+  // A forked child would be there already, also where nobody may go (any more).
+  if (os::raw_syscall(SYS_fchdir, received.fds[h.fd_count]) != 0) leave(0);
+  // Before the descriptors are placed: these may stand where one of them belongs.
   os::raw_syscall(SYS_close, socket);
-  state.program->releases.fetch_add(1, std::memory_order_relaxed);
-  const bool learns = socket != kControlFd && start_learning();
-  // Out of the program's reach; to unmap it takes twice as long, and its exit does it anyway.
-  if (!learns) os::raw_syscall(SYS_mprotect, os::arg(state.program), sizeof(Program), PROT_NONE);
-  // Before the descriptors are placed: it may stand where one of them belongs.
   os::raw_syscall(SYS_close, received.fds[h.fd_count]);
   place_descriptors(request, received);
   os::raw_syscall(SYS_umask, h.umask);
+}
+
+// Everything between taking a request and calling main.
+int become(const RequestView& request, bool may_learn) {
+  const RequestHeader& h = *request.header;
+  state.program->releases.fetch_add(1, std::memory_order_relaxed);
+  const bool learns = may_learn && start_learning();
+  // Out of the program's reach; to unmap it takes twice as long, and its exit does it anyway.
+  if (!learns) os::raw_syscall(SYS_mprotect, os::arg(state.program), sizeof(Program), PROT_NONE);
   if ((h.flags & launch::kRequestHasPgrp) != 0) os::raw_syscall(SYS_setpgid, 0, h.pgrp);
   const std::size_t count = std::size_t{h.argc} + h.envc + 3 + auxv_words();
   auto* words = static_cast<std::uint64_t*>(__builtin_alloca_with_align(count * 8, 128));
@@ -253,14 +260,37 @@ void leave_if_interrupted(const RequestHeader& h) {
   }
 }
 
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// The sender is about to be done with looking, on another processor: it takes some microseconds,
+// less than falling asleep and being woken up. If it takes longer it may be waiting for ours.
+void await_grant(std::atomic<std::uint32_t>& word) {
+  constexpr unsigned kLooks = 300;
+  constexpr auto kClaimed = static_cast<long>(SlotState::claimed);
+  for (unsigned i = 0; park::state_of(word) == SlotState::claimed; ++i) {
+    if (i < kLooks) {
+      relax();
+    } else {
+      os::raw_syscall(SYS_futex, os::arg(&word), FUTEX_WAIT, kClaimed, 0);
+    }
+  }
+}
+
 // From here on the launch is ours, and is never repeated by anybody; so are signals.
-void take(const RequestHeader& h, const Received& received, std::atomic<std::uint32_t>& word) {
+void take(const RequestHeader& h, std::atomic<std::uint32_t>& word) {
+  const bool ahead = (h.flags & launch::kRequestAwaitsGrant) != 0;
+  if (ahead) await_grant(word);
   leave_if_interrupted(h);
-  // A forked child would be there already, also where nobody may go (any more).
-  if (os::raw_syscall(SYS_fchdir, received.fds[h.fd_count]) != 0) leave(0);
   // Whoever learns that it runs may end the owner, which then must not end the program.
   os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
-  if (!park::advance(word, SlotState::claimed, SlotState::running)) leave(0);
+  const SlotState before = ahead ? SlotState::granted : SlotState::claimed;
+  if (!park::advance(word, before, SlotState::running)) leave(0);
   os::raw_syscall(SYS_futex, os::arg(&word), 1 /* FUTEX_WAKE */, 1 << 30);
 }
 
@@ -282,8 +312,9 @@ __attribute__((noinline)) int take_large(const RequestHeader& head, Received& re
   RequestView view;
   if (!launch::parse_request(bytes, head.size, view)) give_up();
   if (received.count != view.header->fd_count + 1) give_up();
-  take(*view.header, received, word);
-  return become(view, received, socket);
+  prepare(view, received, socket);
+  take(*view.header, word);
+  return become(view, socket != kControlFd);
 }
 
 }  // namespace
@@ -316,8 +347,9 @@ int serve(int socket, std::atomic<std::uint32_t>& word, std::uint32_t generation
     RequestView view;
     if (!launch::parse_request(buffer, static_cast<std::size_t>(n), view)) give_up();
     if (received.count != view.header->fd_count + 1) give_up();
-    take(head, received, word);
-    return become(view, received, socket);
+    prepare(view, received, socket);
+    take(head, word);
+    return become(view, socket != kControlFd);
   }
 }
 

@@ -85,20 +85,22 @@ bool learn_thread_state() {
 }
 
 void renew_randomness() {
+  struct {
+    std::uint64_t canary;
+    char seed[16];
+  } fresh;
+  if (os::raw_syscall(SYS_getrandom, os::arg(&fresh), sizeof fresh, 0) != sizeof fresh) return;
 #if defined(__x86_64__)
   // The stack protector's canary (a word of the thread control block; its lowest byte stays zero
   // to stop strings). No frame that is still to return checks the old value: the agent is built
   // without protector, and libc's start code never returns.
-  std::uint64_t canary = 0;
-  if (os::raw_syscall(SYS_getrandom, os::arg(&canary), sizeof canary, 0) == sizeof canary) {
-    canary &= ~std::uint64_t{0xff};
-    asm volatile("movq %0, %%fs:0x28" : : "r"(canary));
-  }
+  const std::uint64_t canary = fresh.canary & ~std::uint64_t{0xff};
+  asm volatile("movq %0, %%fs:0x28" : : "r"(canary));
 #endif
   // AT_RANDOM: programs take seeds from it.
   for (auto* aux = state.auxv; aux[0] != 0; aux += 2) {
     if (aux[0] == 25 /* AT_RANDOM */) {
-      os::raw_syscall(SYS_getrandom, static_cast<long>(aux[1]), 16, 0);
+      copy(reinterpret_cast<char*>(aux[1]), fresh.seed, sizeof fresh.seed);
     }
   }
 }
@@ -181,7 +183,7 @@ void recover(Slot& slot) {
   }
   // Claimed by somebody who will never send a request. It is a process of our owner's, who sets
   // the slot free when he hears of its end.
-  if (s == SlotState::claimed && is_gone(slot.claimer.load())) {
+  if (park::awaits_request(s) && is_gone(slot.claimer.load())) {
     const std::int32_t pid = slot.pid.load();
     if (pid > 0) os::raw_syscall(SYS_kill, pid, SIGKILL);
   }

@@ -195,7 +195,7 @@ int Pool::find(const char* path) const {
   for (unsigned i = program_count_; i-- > 0;) {
     const ProgramState s = state_of_program(table_->programs[i]);
     const SlotState self = state_of(table_->programs[i].self_state);
-    const bool spent = self == SlotState::claimed || self == SlotState::running;
+    const bool spent = awaits_request(self) || self == SlotState::running;
     if (s != ProgramState::vacant && s != ProgramState::gone && !spent && !entries_[i].stale &&
         entries_[i].path == path) {
       return static_cast<int>(i);
@@ -359,7 +359,7 @@ void Pool::retire(unsigned index) {
   Program& program = table_->programs[index];
   // The zygote first: it makes up for what goes.
   const SlotState self = state_of(program.self_state);
-  if (self != SlotState::claimed && self != SlotState::running) {
+  if (!awaits_request(self) && self != SlotState::running) {
     forget({index, -1, program.pid.load(), 0});
   }
   for (unsigned k = 0; k < kSlotsPerProgram; ++k) {
@@ -397,6 +397,7 @@ void Pool::end_unreleased(Slot& slot) {
     wait_while(slot.state, value(SlotState::parking), 1);
   }
   advance(slot.state, SlotState::claimed, SlotState::empty);
+  advance(slot.state, SlotState::granted, SlotState::empty);
   advance(slot.state, SlotState::parking, SlotState::empty);
 }
 

@@ -88,12 +88,21 @@ class Pool {
   // Whether what was parked is still what `path` names and would start the same in `env`. A file
   // that several programs need is looked at once until look_anew is called.
   launch::Reason check_fresh(unsigned program, char* const* env);
+  // Its two halves: the second makes no system call.
+  launch::Reason check_files(unsigned program);
+  launch::Reason check_environment(unsigned program, char* const* env);
   void look_anew() { seen_files_.clear(); }
 
   // Sends `request` to the claimed process. False: it can't be sent; the claim is given up.
   bool release(const Claim& claim, const launch::LaunchRequest& request);
   // The same with a wire form made before (write_request) and descriptors in its order, cwd last.
   bool release_bytes(const Claim& claim, std::span<char> bytes, std::span<const int> descriptors);
+
+  // The same in two steps: the process makes itself ready while the caller still looks whether the
+  // launch would be exact, and goes on, or never does. False from `grant`: it has died meanwhile.
+  bool send_ahead(const Claim& claim, std::span<char> bytes, std::span<const int> descriptors);
+  bool grant(const Claim& claim);
+  void revoke(const Claim& claim) { forget(claim); }
 
   // Undoes a claim for which nothing was sent.
   void give_back(const Claim& claim);
@@ -190,6 +199,7 @@ class Pool {
   bool is_unchanged(const WatchedFile& file);
   void begin_watch(const Claim& claim, os::Fd& watch) const;
   bool owner_is_alive() const;
+  std::atomic<std::uint32_t>& word_of(const Claim& claim) const;
   static void end_unreleased(Slot& slot);
   static Ended end_slot(Slot& slot, SlotState was, int status);
 

@@ -56,7 +56,7 @@ std::expected<Claim, Reason> Pool::claim_slot(unsigned index, SlotKind kind, int
       }
       // The one that will be idle next; a claimed one may be set free because its claimer is gone.
       const bool likelier = s == SlotState::parking || (s == SlotState::empty && next == nullptr);
-      if (likelier || (s == SlotState::claimed && next == nullptr)) next = &slot;
+      if (likelier || (awaits_request(s) && next == nullptr)) next = &slot;
     }
     if (state_of_program(program) != ProgramState::parked) return std::unexpected(Reason::died);
     if (next == nullptr || wait_ms == 0 || now_ns(CLOCK_MONOTONIC) >= deadline) {
@@ -100,6 +100,11 @@ bool Pool::is_unchanged(const WatchedFile& file) {
 }
 
 Reason Pool::check_fresh(unsigned index, char* const* env) {
+  const Reason r = check_files(index);
+  return r != Reason::none ? r : check_environment(index, env);
+}
+
+Reason Pool::check_files(unsigned index) {
   // Its variables and libraries are known from here on. Of what can't be used the claim says why.
   if (const Reason r = open_program(index); r != Reason::none) {
     return r == Reason::not_parked_yet ? r : Reason::none;
@@ -112,8 +117,13 @@ Reason Pool::check_fresh(unsigned index, char* const* env) {
     retire(index);
     return Reason::file_changed;
   }
+  return Reason::none;
+}
+
+Reason Pool::check_environment(unsigned index, char* const* env) {
+  if (open_program(index) != Reason::none) return Reason::none;
   if (has_loader_variables(env)) return Reason::library_path;
-  for (const auto& v : entry.variables) {
+  for (const auto& v : entries_[index].variables) {
     const char* found = nullptr;
     for (char* const* e = env; *e != nullptr && found == nullptr; ++e) {
       if (std::strncmp(*e, v.name.c_str(), v.name.size()) == 0 && (*e)[v.name.size()] == '=') {
@@ -188,6 +198,27 @@ bool Pool::release_bytes(const Claim& claim, std::span<char> bytes,
   return sent;
 }
 
+bool Pool::send_ahead(const Claim& claim, std::span<char> bytes, std::span<const int> descriptors) {
+  auto& header = *reinterpret_cast<launch::RequestHeader*>(bytes.data());
+  header.flags |= launch::kRequestAwaitsGrant;
+  const bool sent = release_bytes(claim, bytes, descriptors);
+  header.flags &= ~static_cast<std::uint32_t>(launch::kRequestAwaitsGrant);
+  return sent;
+}
+
+bool Pool::grant(const Claim& claim) {
+  if (state(claim) != SlotState::claimed) return false;
+  auto& word = word_of(claim);
+  if (!advance(word, SlotState::claimed, SlotState::granted)) return false;
+  wake(word);
+  return true;
+}
+
+std::atomic<std::uint32_t>& Pool::word_of(const Claim& claim) const {
+  Program& program = table_->programs[claim.program];
+  return claim.slot < 0 ? program.self_state : program.slots[claim.slot].state;
+}
+
 SlotState Pool::state(const Claim& claim) const {
   const Program& program = table_->programs[claim.program];
   if (claim.slot < 0) return state_of(program.self_state);
@@ -197,9 +228,9 @@ SlotState Pool::state(const Claim& claim) const {
 }
 
 void Pool::give_back(const Claim& claim) {
-  Program& program = table_->programs[claim.program];
-  auto& word = claim.slot < 0 ? program.self_state : program.slots[claim.slot].state;
-  advance(word, SlotState::claimed, SlotState::idle);
+  // What was retired meanwhile is of no use to anybody.
+  if (entries_[claim.program].stale) forget(claim);
+  advance(word_of(claim), SlotState::claimed, SlotState::idle);
 }
 
 // The request will never come: the process is of no use any more.
@@ -239,7 +270,7 @@ Ended Pool::end_slot(Slot& slot, SlotState was, int status) {
   slot.pid.store(0);
   const bool brokered = slot.kind.load() == value_of(SlotKind::brokered);
   const bool launched = was == SlotState::running;
-  if (was == SlotState::claimed) slot.lost.store(1);
+  if (awaits_request(was)) slot.lost.store(1);
   slot.status.store(status);
   slot.state.store(value(launched && brokered ? SlotState::exited : SlotState::empty),
                    std::memory_order_release);
@@ -249,22 +280,21 @@ Ended Pool::end_slot(Slot& slot, SlotState was, int status) {
 }
 
 bool Pool::wait_taken(const Claim& claim) {
-  Program& program = table_->programs[claim.program];
-  auto& word = claim.slot < 0 ? program.self_state : program.slots[claim.slot].state;
+  auto& word = word_of(claim);
   for (;;) {
     const SlotState s = state(claim);
     if (s == SlotState::running || s == SlotState::exited) return true;
-    if (s != SlotState::claimed) return false;
+    if (!awaits_request(s)) return false;
     wait_while(word, value(s), 5);
     // Nobody may have told us yet that it died.
-    if (state(claim) == SlotState::claimed && os::ended(claim.pid)) return false;
+    if (awaits_request(state(claim)) && os::ended(claim.pid)) return false;
   }
 }
 
 bool Pool::wait_change(const Claim& claim, os::Fd& watch, int wait_ms) {
   auto& word = table_->programs[claim.program].slots[claim.slot].state;
   const SlotState s = state(claim);
-  if (s != SlotState::claimed && s != SlotState::running) return true;
+  if (!awaits_request(s) && s != SlotState::running) return true;
   if (!watch.valid()) wait_ms = std::min(wait_ms, kShortMs);
   const timespec limit{wait_ms / 1000, (wait_ms % 1000) * 1000000L};
   if (::syscall(SYS_futex, &word, FUTEX_WAIT, value(s), &limit, nullptr, 0) == 0) return true;
@@ -291,11 +321,11 @@ Brokered Pool::look(const Claim& claim, os::Fd& watch, int& status) {
     slot.state.store(value(SlotState::empty), std::memory_order_release);
     return Brokered::ended;
   }
-  if (s != SlotState::claimed && s != SlotState::running) return Brokered::never_ran;
+  if (!awaits_request(s) && s != SlotState::running) return Brokered::never_ran;
   if (owner_is_alive()) return Brokered::under_way;
   // Nobody will ever report; unless it was done just now.
   if (state(claim) != s) return look(claim, watch, status);
-  if (s == SlotState::claimed) {
+  if (awaits_request(s)) {
     return os::ended(claim.pid) ? Brokered::never_ran : Brokered::under_way;
   }
   if (!watch.valid()) begin_watch(claim, watch);

@@ -15,20 +15,21 @@ namespace prewarm::park {
 
 inline constexpr std::uint32_t kTableMagic = 0x4d524157;  // "WARM"
 // Agent and owner must agree on every layout in this file and in launch/wire.h.
-inline constexpr std::uint32_t kTableVersion = 2;
+inline constexpr std::uint32_t kTableVersion = 3;
 
 inline constexpr unsigned kMaxPrograms = 64;       // parked programs per pool
 inline constexpr unsigned kSlotsPerProgram = 6;    // clones of one program, at most
 inline constexpr unsigned kManifestBytes = 16384;  // identities and variables of one program
 
-// A slot's life: empty -> parking -> idle -> claimed -> running -> exited -> empty.
+// A slot's life: empty -> parking -> idle -> claimed (-> granted) -> running -> exited -> empty.
 //   empty    no process; the zygote may fill it
 //   parking  the zygote is making a clone for it
 //   idle     the clone waits for a request: claimable
 //   claimed  somebody won the compare-and-swap and will send the request
+//   granted  the request was sent before it was certain, and now it is (kRequestAwaitsGrant)
 //   running  the clone has taken the request: from here on the launch is never repeated
 //   exited   (brokered) the clone has ended, `status` holds its wait status for the claimer
-enum class SlotState : std::uint32_t { empty, parking, idle, claimed, running, exited };
+enum class SlotState : std::uint32_t { empty, parking, idle, claimed, granted, running, exited };
 
 // Who waits for a clone. Its parent is the pool's owner in both cases; a brokered clone serves a
 // forked subshell of the owner, which can't wait for it: the owner passes the wait status on here.
@@ -120,6 +121,11 @@ inline bool advance(std::atomic<std::uint32_t>& word, SlotState from, SlotState 
   auto expected = static_cast<std::uint32_t>(from);
   return word.compare_exchange_strong(expected, static_cast<std::uint32_t>(to),
                                       std::memory_order_acq_rel);
+}
+
+// Somebody has it, and its request has not been taken: nothing has happened yet.
+inline bool awaits_request(SlotState s) {
+  return s == SlotState::claimed || s == SlotState::granted;
 }
 
 // Clones that are ready, or about to be.
