@@ -10,6 +10,9 @@ if(TARGET prewarm-agent)
   install(PROGRAMS $<TARGET_FILE:prewarm-agent> DESTINATION lib/prewarm
           PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
 endif()
+if(TARGET prewarm-child-static)
+  install(TARGETS prewarm-child-dynamic prewarm-child-static RUNTIME DESTINATION lib/prewarm)
+endif()
 if(TARGET prewarm-bash)
   # Under the name by which `enable -f prewarm` finds it.
   install(PROGRAMS $<TARGET_FILE:prewarm-bash> DESTINATION lib/bash RENAME prewarm
