@@ -170,7 +170,7 @@ def check_bad_use(directory):
 def check_caller():
     """The hidden half, by itself: an order that it can't obey ends it."""
     environment = {"PATH": f"/usr/bin:{prewarm.parent}"}
-    for order in ("time fork prewarm-child-static 0x", "time none prewarm-child-static 1", "nonsense",
+    for order in ("time fork prewarm-child-static 0", "time none prewarm-child-static 1", "nonsense",
                   "time fork no-such-program 1", "rate fork prewarm-child-static 0 1"):
         done = run("bench-spawn-caller", "0", "0", "0", input=order + "\n", env=environment)
         check(done.returncode == 1 and done.stdout.startswith("failed "), f"order {order}: {done}")
