@@ -32,12 +32,17 @@
 #include <chrono>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "prewarm/process.h"
 #include "prewarm/result.h"
 #include "prewarm/spawn.h"
+
+namespace prewarm::cold {
+struct CommandDescription;
+}
 
 namespace [[gnu::visibility("default")]] prewarm {
 
@@ -84,8 +89,8 @@ enum class Signals : std::uint8_t {
 class Command {
  public:
   // A name without a slash is looked for along PATH of the program's environment, not the caller's:
-  // the same name means the same to both. Without PATH: /bin and /usr/bin. Each place is tried as
-  // execvp(3) does, but nothing is handed to a shell if its format isn't known (ENOEXEC).
+  // the same name means the same to both. Without PATH: /bin and /usr/bin. The first place where it
+  // can be executed is taken; a file whose format isn't known (ENOEXEC) isn't handed to a shell.
   explicit Command(std::string program);
   Command(const Command& other);
   Command(Command&& other) noexcept;
@@ -122,11 +127,11 @@ class Command {
   Command& no_new_privileges() { return setup(op::no_new_privileges()); }
   // Sent to the program when the calling *thread* ends (prctl(2)).
   Command& death_signal(int signal) { return setup(op::death_signal(signal)); }
-  Command& namespaces(int flags);    // CLONE_NEW*, from the start
-  Command& cgroup(int directory);    // of cgroup v2, from the start; a descriptor of the caller
+  Command& namespaces(int flags);  // CLONE_NEW*, from the start
+  Command& cgroup(int directory);  // of cgroup v2, from the start; a descriptor of the caller
 
-  // For run() and capture(): the program is killed when it is over.
-  Command& timeout(std::chrono::milliseconds time);
+  // For run() and capture(): the program is killed when it is over. Nothing: no limit.
+  Command& timeout(std::optional<std::chrono::milliseconds> time);
   Command& kill_on_drop(bool yes = true);  // see Process
   // It is the leader of a new process group, and what kills it kills that.
   Command& kill_group();
@@ -139,14 +144,13 @@ class Command {
   // Waits for its end. No pipes: EINVAL.
   Result<Exit> run() const;
   // Streams that nothing has been said about are pipes for output and errors, null for input, or a
-  // pipe if there is `input`. At most `max_bytes` are kept of each stream, see CaptureOptions.
-  Result<Output> capture(std::string_view input = {},
-                         std::size_t max_bytes = CaptureOptions{}.max_bytes) const;
+  // pipe if there is input. A timeout in `options` takes the place of the command's.
+  Result<Output> capture(const CaptureOptions& options = {}) const;
 
  private:
-  struct [[gnu::visibility("hidden")]] Description;
-  friend struct CommandChain;
-  std::unique_ptr<Description> description_;
+  Command& set_stream(int number, Stdio stream);
+
+  std::unique_ptr<cold::CommandDescription> description_;
 };
 
 }  // namespace prewarm

@@ -3,8 +3,8 @@
 // Process: a child of this process, until it has been waited for. How it ended: ExitStatus, Exit.
 // Command (prewarm/command.h) makes them; so does whoever has a completion of a SpawnRing.
 //
-// Threads: a Process belongs to one thread at a time. Only pid(), pidfd(), and on kernels with
-// pidfds kill(), may be called while another thread waits.
+// Threads: a Process belongs to one thread at a time. Only pid(), pidfd(), and kill() of a process
+// (not a group) that has a pidfd, may be called while another thread waits.
 #pragma once
 
 #include <signal.h>
@@ -92,9 +92,9 @@ class Process {
   // The same, but nothing if it has not ended in that time. 0 looks only, and leaves in() open.
   Result<std::optional<Exit>> wait_for(std::chrono::milliseconds timeout);
 
-  // Gives input to the program, reads both of its streams to their end, whatever order it uses them
-  // in, and waits for it. A stream ends when all who hold it have closed it, the program's own
-  // children included; a timeout ends waiting for those, too.
+  // Gives input to the program, reads both of its streams to their end, in whatever order it uses
+  // them, and waits for it. A stream ends when all who hold it have closed it, the program's own
+  // children included; a timeout ends waiting for those, too. EINVAL: input, but in() is no pipe.
   Result<Output> capture(const CaptureOptions& options = {});
 
   // Never reaches another process that has got the same pid: ESRCH once it has been waited for.
@@ -113,7 +113,7 @@ class Process {
   friend class Command;
 
   bool waited_for() const { return exit_.has_value() || pid_ <= 0; }
-  Result<bool> reap(int flags);
+  Result<bool> reap(bool block);
   void drop();
 
   pid_t pid_ = -1;
