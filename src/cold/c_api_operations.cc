@@ -51,7 +51,7 @@ namespace prewarm::cold {
 Operation from_c(const prewarm_operation& from) {
   Operation to;
   to.code = static_cast<OperationCode>(from.code);
-  to.linked = (from.flags & PREWARM_LINK) != 0;
+  to.linked = (from.flags & (PREWARM_LINK | PREWARM_HARD_LINK)) != 0;
   to.hard_linked = (from.flags & PREWARM_HARD_LINK) != 0;
   to.user_data = from.user_data;
   to.fd = from.fd;

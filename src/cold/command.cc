@@ -12,6 +12,7 @@
 #include "cold/command_chain.h"
 #include "cold/command_description.h"
 #include "cold/left_children.h"
+#include "cold/plan.h"
 #include "cold/wait_child.h"
 #include "os/fd.h"
 #include "os/result.h"
@@ -63,7 +64,7 @@ struct Started {
 
 // One chain by a ring that waits for it: nobody but this thread does, and nothing is under way
 // afterwards.
-Result<Started> run_chain(const cold::CommandChain& chain) {
+Result<Started> start_chain(const cold::CommandChain& chain) {
   const auto operations = chain.operations();
   RingOptions options;
   options.entries = static_cast<unsigned>(operations.size());
@@ -268,7 +269,7 @@ Result<Process> Command::spawn() const {
   for (std::size_t i = 0; i < 3; ++i) context.pipe_ends[i] = pipes->theirs[i].get();
 
   const cold::CommandChain chain(d, context);
-  auto started = run_chain(chain);
+  auto started = start_chain(chain);
   if (!started) return std::unexpected(started.error());
   if (const auto error = chain.error(started->results)) {
     cold::ChildEnd ignored;

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "cold/plan.h"
+
 namespace prewarm::cold {
 namespace {
 

@@ -58,9 +58,6 @@ class CommandChain {
   std::vector<Inherited> map_;
 };
 
-// "chdir", "signal_mask": as in prewarm/spawn.h.
-const char* operation_name(OperationCode code);
-
 // Where a name without a slash is looked for, along `path` (null: the usual).
 std::vector<std::string> search_places(std::string_view name, const char* path);
 
