@@ -16,10 +16,11 @@ if(NOT TARGET prewarm_core_spawn OR PREWARM_SANITIZE OR PREWARM_FUZZ)
 endif()
 
 set(version_script "${PROJECT_SOURCE_DIR}/cmake/libprewarm.map")
-add_library(prewarm_library SHARED $<TARGET_OBJECTS:prewarm_core_spawn>)
+set(objects $<TARGET_OBJECTS:prewarm_core_spawn> $<TARGET_OBJECTS:prewarm_executor>)
+add_library(prewarm_library SHARED ${objects})
 target_link_options(prewarm_library PRIVATE
   "-Wl,--version-script=${version_script}" -Wl,--no-undefined -Wl,--gc-sections -Wl,-z,now -Wl,-z,relro)
-add_library(prewarm_library_static STATIC $<TARGET_OBJECTS:prewarm_core_spawn>)
+add_library(prewarm_library_static STATIC ${objects})
 set_target_properties(prewarm_library PROPERTIES
   VERSION ${PROJECT_VERSION} SOVERSION 0 LINK_DEPENDS "${version_script}" EXPORT_NAME prewarm)
 set_target_properties(prewarm_library_static PROPERTIES EXPORT_NAME static)

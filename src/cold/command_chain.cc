@@ -144,8 +144,9 @@ void CommandChain::add_exec() {
 }
 
 std::optional<Error> CommandChain::error(std::span<const int> results) const {
+  // What is cancelled (the clone, too, if an argument of another is bad) isn't what is wrong.
   for (std::size_t i = 0; i < first_exec_; ++i) {
-    if (results[i] < 0) {
+    if (results[i] < 0 && results[i] != -ECANCELED) {
       return Error{operation_name(operations_[i].code), subjects_[i], -results[i]};
     }
   }
@@ -156,13 +157,15 @@ std::optional<Error> CommandChain::error(std::span<const int> results) const {
 
 // Of several places that which shows best what went wrong.
 Error CommandChain::search_error(std::span<const int> results) const {
-  if (results.size() == 1 && places_[0] == description_.program) {
-    return {"exec", places_[0], -results[0]};
-  }
+  const bool searched = places_[0] != description_.program;
+  bool absent = false;
   for (std::size_t i = 0; i < results.size(); ++i) {
-    if (!is_absent(results[i])) return {"exec", places_[i], -results[i]};
+    if (results[i] == -ECANCELED) continue;
+    if (!searched || !is_absent(results[i])) return {"exec", places_[i], -results[i]};
+    absent = true;
   }
-  return {"search PATH for", description_.program, ENOENT};
+  if (absent) return {"search PATH for", description_.program, ENOENT};
+  return {"start", description_.program, ECANCELED};  // killed from outside on its way
 }
 
 }  // namespace prewarm::cold
