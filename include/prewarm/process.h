@@ -56,10 +56,10 @@ struct Output : Exit {
 };
 
 struct CaptureOptions {
-  std::string_view input;                            // goes to in(), if that is a pipe
-  std::size_t max_bytes = std::size_t{64} << 20;     // kept of each stream
-  bool kill_when_full = false;                       // else what is more is read and thrown away
-  std::optional<std::chrono::milliseconds> timeout;  // killed when it is over; none: no limit
+  std::string_view input{};                            // goes to in(), if that is a pipe
+  std::size_t max_bytes = std::size_t{64} << 20;       // kept of each stream
+  bool kill_when_full = false;                         // else what is more is read and thrown away
+  std::optional<std::chrono::milliseconds> timeout{};  // killed when it is over; none: no limit
 };
 
 class Process {

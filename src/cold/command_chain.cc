@@ -135,9 +135,9 @@ void CommandChain::add_exec() {
   for (const auto& argument : d.arguments) argv_.push_back(mutable_text(argument));
   argv_.push_back(nullptr);
 
-  const bool searched = !d.program.empty() && !d.program.contains('/');
-  places_ = searched ? search_places(d.program, find_variable("PATH"))
-                     : std::vector<std::string>{d.program};
+  searched_ = !d.program.empty() && !d.program.contains('/');
+  places_ = searched_ ? search_places(d.program, find_variable("PATH"))
+                      : std::vector<std::string>{d.program};
   first_exec_ = operations_.size();
   for (const auto& place : places_) add(op::exec(place.c_str(), argv_.data(), env_.data()), place);
   operations_.back().linked = false;
@@ -157,11 +157,10 @@ std::optional<Error> CommandChain::error(std::span<const int> results) const {
 
 // Of several places that which shows best what went wrong.
 Error CommandChain::search_error(std::span<const int> results) const {
-  const bool searched = places_[0] != description_.program;
   bool absent = false;
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i] == -ECANCELED) continue;
-    if (!searched || !is_absent(results[i])) return {"exec", places_[i], -results[i]};
+    if (!searched_ || !is_absent(results[i])) return {"exec", places_[i], -results[i]};
     absent = true;
   }
   if (absent) return {"search PATH for", description_.program, ENOENT};

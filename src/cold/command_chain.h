@@ -49,6 +49,7 @@ class CommandChain {
   std::vector<Operation> operations_;
   std::vector<std::string> subjects_;  // of operations, for errors
   std::size_t first_exec_ = 0;
+  bool searched_ = false;  // execs are places along PATH
 
   // What operations point to.
   std::vector<char*> argv_;
