@@ -52,7 +52,7 @@
 
 struct sock_fprog;  // <linux/filter.h>
 
-namespace prewarm {
+namespace [[gnu::visibility("default")]] prewarm {
 
 enum class OperationCode : std::uint8_t {
   clone,
