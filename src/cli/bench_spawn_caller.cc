@@ -51,7 +51,7 @@ long now_ns() {
 // ---- Children ----------------------------------------------------------------------------------
 
 // Waits for one child that was started, or with WNOHANG looks for one; false: there is none now.
-os::Result<bool> take_child(Caller& caller, const std::string& program, int flags) {
+os::Result<bool> take_child(Caller& caller, SpawnWay& way, const std::string& program, int flags) {
   for (;;) {
     int status = 0;
     const pid_t pid = ::waitpid(-1, &status, flags);
@@ -60,6 +60,7 @@ os::Result<bool> take_child(Caller& caller, const std::string& program, int flag
     if (pid < 0 && errno == EINTR) continue;
     if (pid < 0) return os::failed("wait for", program);
     if (!caller.parking.was_started(pid, status)) continue;
+    way.ended(pid);
     if (status != 0) return os::failed_with(0, "run", program + ": it didn't end with status 0");
     return true;
   }
@@ -72,7 +73,7 @@ os::Result<long> read_clock(Caller& caller, SpawnWay& way, const std::string& pr
     pollfd ready{caller.clocks.get(), POLLIN, 0};
     if (::poll(&ready, 1, kLookMs) == 1) break;
     if (auto settled = way.settle(); !settled) return std::unexpected(settled.error());
-    if (auto ended = take_child(caller, program, WNOHANG); !ended) {
+    if (auto ended = take_child(caller, way, program, WNOHANG); !ended) {
       return std::unexpected(ended.error());
     }
   }
@@ -91,7 +92,7 @@ os::Result<Times> time_one(Caller& caller, SpawnWay& way, const std::string& pro
   const long returned = now_ns();
   const auto clock = read_clock(caller, way, program);
   if (!clock) return std::unexpected(clock.error());
-  const auto taken = take_child(caller, program, 0);
+  const auto taken = take_child(caller, way, program, 0);
   const long ended = now_ns();
   if (!taken) return std::unexpected(taken.error());
   if (!*taken) return os::failed_with(ECHILD, "wait for", program);
@@ -108,13 +109,13 @@ void drop_clocks(const Caller& caller) {
 
 // Waits until at least one of those that were started has ended; how many have.
 os::Result<unsigned> take_children(Caller& caller, SpawnWay& way, const std::string& program) {
-  auto taken = take_child(caller, program, 0);
+  auto taken = take_child(caller, way, program, 0);
   while (taken && !*taken) {
     if (auto one = way.await_process(); !one) return std::unexpected(one.error());
-    taken = take_child(caller, program, 0);
+    taken = take_child(caller, way, program, 0);
   }
   unsigned count = 0;
-  for (; taken && *taken; ++count) taken = take_child(caller, program, WNOHANG);
+  for (; taken && *taken; ++count) taken = take_child(caller, way, program, WNOHANG);
   if (!taken) return std::unexpected(taken.error());
   return count;
 }

@@ -89,6 +89,7 @@ constexpr SpawnWayKind kKinds[] = {
     {"ring-posix-spawn", "ring by posix_spawn", kAny, false, true,
      make_ring<Backend::posix_spawn, false>},
     {"ring-io-uring", "ring by io_uring", kAny, false, true, make_ring<Backend::io_uring, true>},
+    {"command", "Command", kAny, false, true, make_command_way},
     {"parked", "parked", kMostParkedAtOnce, false, true, make_parked_way},
 };
 

@@ -45,6 +45,8 @@ class SpawnWay {
   // Starts the program `count` times, and returns as soon as the caller may go on: there may be
   // nothing that could be waited for yet.
   virtual os::Result<void> start(unsigned count) = 0;
+  // A child that it has started has ended, and was waited for.
+  virtual void ended(pid_t) {}
   // Waits until something that was started has become a process.
   virtual os::Result<void> await_process() { return {}; }
   // Waits until all that was started has, and its program runs.
@@ -65,6 +67,8 @@ const SpawnWayKind* find_spawn_way(std::string_view name);
 
 os::Result<std::unique_ptr<SpawnWay>> make_ring_way(Backend backend, bool own_task,
                                                     const SpawnTarget& target);
+os::Result<std::unique_ptr<SpawnWay>> make_command_way(const SpawnTarget& target,
+                                                       SpawnParking& parking);
 os::Result<std::unique_ptr<SpawnWay>> make_parked_way(const SpawnTarget& target,
                                                       SpawnParking& parking);
 inline constexpr unsigned kMostParkedAtOnce = 4;

@@ -19,7 +19,7 @@ problems = []
 
 CALLERS = ["base", "mapped", "touched", "threads"]
 PROGRAMS = ["static", "dynamic"]
-ALWAYS = ["fork", "vfork", "posix_spawn", "ring", "ring-direct", "ring-vfork", "ring-fork", "ring-posix-spawn"]
+ALWAYS = ["fork", "vfork", "posix_spawn", "ring", "ring-direct", "ring-vfork", "ring-fork", "command"]
 FLOORS = 8
 PR_SET_CHILD_SUBREAPER = 36
 
