@@ -122,8 +122,8 @@ CaseReport measure(const Case& c, const Options& options, Processes& processes,
 
 // Tables appear on stdout as they come, unless the JSON is to go there.
 Report measure_all(const std::vector<Case>& cases, const CommandLine& line, Processes& processes) {
-  Report report{.machine = look_at_machine(),
-                .load_before = load_average(),
+  Report report{.machine = measure::look_at_machine(),
+                .load_before = measure::load_average(),
                 .load_after = 0,
                 .rounds = line.options.rounds,
                 .quick = line.options.quick,
@@ -140,7 +140,7 @@ Report measure_all(const std::vector<Case>& cases, const CommandLine& line, Proc
     }
     report.cases.push_back(std::move(one));
   }
-  report.load_after = load_average();
+  report.load_after = measure::load_average();
   return report;
 }
 

@@ -6,10 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "bench/machine.h"
 #include "bench/measured.h"
+#include "measure/machine.h"
 
 namespace prewarm::bench {
+
+using measure::Machine;
 
 struct CaseReport {
   std::string name;
@@ -38,8 +40,6 @@ std::string to_json(const Report& report);
 // One page that needs nothing else.
 std::string to_html(const Report& report);
 
-// "met", "missed", with "?" where the rounds don't agree.
-std::string verdict_word(const Verdict& verdict);
 // "AMD EPYC, 2 processors, Linux 6.1, load 0.5 to 1.2, 15 rounds, 2025-01-01T00:00:00Z"
 std::string circumstances(const Report& report);
 // Two digits after the point, or more for one that is close to nothing.

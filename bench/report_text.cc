@@ -44,21 +44,13 @@ std::string metric_text(const Measured& m, std::size_t metric) {
 }
 
 std::string verdict_line(const Verdict& v) {
-  const DemandKind kind = v.demand.kind;
-  return fmt::format("{:<8}{}: {} (rounds {}, {} to {})\n", verdict_word(v), demand_text(v.demand),
-                     figure_text(kind, v.measured), figure_text(kind, v.rounds.median),
-                     figure_text(kind, v.rounds.first_quartile),
-                     figure_text(kind, v.rounds.third_quartile));
+  return fmt::format("{:<8}{}\n", verdict_word(v), verdict_text(v));
 }
 
 }  // namespace
 
 std::string ratio_text(double ratio) {
   return fmt::format("{:.{}f}", ratio, ratio < 0.095 ? 3 : 2);
-}
-
-std::string verdict_word(const Verdict& v) {
-  return std::string(v.met ? "met" : "missed") + (v.clear ? "" : "?");
 }
 
 std::string circumstances(const Report& report) {
@@ -69,7 +61,8 @@ std::string circumstances(const Report& report) {
 }
 
 Summary rounds_ratio(const Measured& measured, const Series& series, std::size_t metric) {
-  return summarize(ratios(measured.series.front().samples[metric], series.samples[metric]));
+  return summarize(
+      measure::ratios(measured.series.front().samples[metric], series.samples[metric]));
 }
 
 double medians_ratio(const Measured& measured, const Series& series, std::size_t metric) {

@@ -9,7 +9,7 @@
 
 #include "bench/cases.h"
 #include "bench/conversation.h"
-#include "bench/machine.h"
+#include "measure/machine.h"
 
 namespace prewarm::bench {
 namespace {
@@ -90,7 +90,7 @@ os::Result<Measured> measure_to_main(const Session& session) {
   if (!small) return std::unexpected(small.error());
   add_variants(plan, *small, "", false, quick);
   // Twice, because a fork copies what it touches later.
-  if (available_mib() >= 2 * mib) {
+  if (measure::available_mib() >= 2 * mib) {
     const auto large = start_caller(session, mib);
     if (!large) return std::unexpected(large.error());
     add_variants(plan, *large, ", 1 GiB", true, quick);

@@ -45,7 +45,7 @@ _prewarm() {
     if [[ $cur == -* ]]; then
       _prewarm_words --help --version
     else
-      _prewarm_words run plan doctor
+      _prewarm_words run plan doctor bench
     fi
     return
   fi
@@ -54,7 +54,7 @@ _prewarm() {
   local -i i operands=0 commands=0
   for ((i = 2; i < COMP_CWORD; ++i)); do
     case ${COMP_WORDS[i]} in
-      --stats-json | --max-warm | --isolation)
+      --stats-json | --max-warm | --isolation | --html | --runs)
         if [[ ${COMP_WORDS[i + 1]-} == = ]]; then ((++i)); fi
         ((++i))
         ;;
@@ -96,6 +96,14 @@ _prewarm() {
       else
         _prewarm_programs
       fi
+      ;;
+    bench)
+      case $previous in
+        --html | --json) _prewarm_files ;;
+        --runs) ;;
+        bench) _prewarm_words spawn --help ;;
+        *) _prewarm_words --html --json --runs --quick --help ;;
+      esac
       ;;
   esac
 }

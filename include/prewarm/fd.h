@@ -8,7 +8,7 @@
 
 #include <utility>
 
-namespace prewarm {
+namespace [[gnu::visibility("default")]] prewarm {
 
 class Fd {
  public:

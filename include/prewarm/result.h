@@ -7,7 +7,7 @@
 #include <expected>
 #include <string>
 
-namespace prewarm {
+namespace [[gnu::visibility("default")]] prewarm {
 
 struct Error {
   const char* operation;  // a literal: "open", "map the pool table"

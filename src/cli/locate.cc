@@ -47,6 +47,20 @@ std::string find_agent() {
                      park::Part::agent);
 }
 
+std::string find_bench_programs() {
+  const std::string here = own_directory();
+  for (const std::string& directory :
+       {here, here + "../lib/prewarm/", std::string(PREWARM_INSTALL_LIBDIR) + "/prewarm/"}) {
+    const auto has = [&](const char* name) {
+      return ::access((directory + name).c_str(), X_OK) == 0;
+    };
+    if (!has("prewarm-child-static") || !has("prewarm-child-dynamic")) continue;
+    char real[PATH_MAX];
+    return ::realpath(directory.c_str(), real) != nullptr ? real : "";
+  }
+  return {};
+}
+
 std::string find_bash() {
   std::string found = find_on_path("bash");
   if (!found.empty()) return found;

@@ -9,6 +9,8 @@ namespace prewarm::cli {
 
 std::string find_loadable();  // empty if it isn't there whole
 std::string find_agent();     // empty if it isn't there whole
+// Directory of the programs that `prewarm bench spawn` starts; empty if they aren't there.
+std::string find_bench_programs();
 // The bash that a user would start by name; /bin/bash if PATH has none.
 std::string find_bash();
 std::string find_on_path(const std::string& name);  // absolute path of a command; empty if none

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "cli/bench_spawn.h"
+#include "cli/bench_spawn_caller.h"
 #include "cli/commands.h"
 #include "prewarm_config.h"
 
@@ -53,6 +55,32 @@ void add_doctor(CLI::App& app, std::vector<std::string>& programs, bool& json) {
   doctor->add_flag("--json", json, "Print JSON");
 }
 
+void add_bench(CLI::App& app, BenchSpawnOptions& options) {
+  auto* bench = app.add_subcommand("bench", "Measure what this machine makes of starting programs");
+  bench->require_subcommand(1);
+  auto* spawn = bench->add_subcommand(
+      "spawn", "What it costs to start a program: fork, vfork, posix_spawn, and prewarm's ways");
+  spawn->add_option("--html", options.html, "Write a page with plots to FILE")->type_name("FILE");
+  spawn
+      ->add_option("--json", options.json,
+                   "Write JSON to FILE; - is standard output, instead of tables")
+      ->type_name("FILE");
+  spawn->add_option("--runs", options.runs, "How often each way starts each program")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100'000));
+  spawn->add_flag("--quick", options.quick,
+                  "Only try everything, in seconds; the figures mean nothing");
+}
+
+// `bench spawn` runs this command again as what starts the programs; not for people.
+void add_bench_spawn_caller(CLI::App& app, SpawnCallerOptions& options) {
+  auto* caller = app.add_subcommand("bench-spawn-caller")->group("");
+  caller->add_option("MIB", options.mib)->required();
+  caller->add_option("TOUCHED", options.touched)->required();
+  caller->add_option("THREADS", options.threads)->required();
+}
+
 // `run [OPTIONS] -- SCRIPT` is `run [OPTIONS] SCRIPT`; CLI11 has another meaning for the dashes.
 // Takes them out and returns the new count.
 int drop_end_of_options(int argc, char** argv) {
@@ -85,6 +113,10 @@ int main(int argc, char** argv) {
   add_run(app, run_options);
   add_plan(app, script, json);
   add_doctor(app, programs, json);
+  BenchSpawnOptions bench_options;
+  add_bench(app, bench_options);
+  SpawnCallerOptions caller_options;
+  add_bench_spawn_caller(app, caller_options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {
@@ -95,5 +127,7 @@ int main(int argc, char** argv) {
   }
   if (app.got_subcommand("plan")) return plan(script, json);
   if (app.got_subcommand("doctor")) return doctor(programs, json);
+  if (app.got_subcommand("bench")) return bench_spawn(bench_options);
+  if (app.got_subcommand("bench-spawn-caller")) return bench_spawn_caller(caller_options);
   return run(run_options);
 }

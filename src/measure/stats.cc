@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "bench/stats.h"
+#include "measure/stats.h"
 
 #include <algorithm>
 #include <cassert>
 
-namespace prewarm::bench {
+namespace prewarm::measure {
 
 double quantile(std::span<const double> sorted, double share) {
   assert(!sorted.empty() && share >= 0 && share <= 1);
@@ -43,4 +43,4 @@ std::vector<double> differences(std::span<const double> minuend,
   return result;
 }
 
-}  // namespace prewarm::bench
+}  // namespace prewarm::measure

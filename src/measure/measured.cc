@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "bench/measured.h"
+#include "measure/measured.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
-namespace prewarm::bench {
+namespace prewarm::measure {
 namespace {
 
 constexpr double kUsPerMs = 1000;
@@ -69,6 +69,18 @@ std::string figure_text(DemandKind kind, double figure) {
   return fmt::format("{:.2f}x", figure);
 }
 
+std::string verdict_word(const Verdict& v) {
+  return std::string(v.met ? "met" : "missed") + (v.clear ? "" : "?");
+}
+
+std::string verdict_text(const Verdict& v) {
+  const DemandKind kind = v.demand.kind;
+  return fmt::format("{}: {} (rounds {}, {} to {})", demand_text(v.demand),
+                     figure_text(kind, v.measured), figure_text(kind, v.rounds.median),
+                     figure_text(kind, v.rounds.first_quartile),
+                     figure_text(kind, v.rounds.third_quartile));
+}
+
 std::optional<Verdict> judge(const Measured& measured, const Demand& demand) {
   const Series* variant = measured.find(demand.variant);
   const Series* reference = measured.find(demand.reference);
@@ -91,4 +103,4 @@ std::optional<Verdict> judge(const Measured& measured, const Demand& demand) {
   return v;
 }
 
-}  // namespace prewarm::bench
+}  // namespace prewarm::measure

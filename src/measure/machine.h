@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <string>
 
-namespace prewarm::bench {
+namespace prewarm::measure {
 
 struct Machine {
   std::string processor;
@@ -23,4 +23,4 @@ double load_average();
 // Memory that can be had without swapping; 0 if it can't be read.
 std::size_t available_mib();
 
-}  // namespace prewarm::bench
+}  // namespace prewarm::measure

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "bench/measured.h"
+#include "measure/measured.h"
 
 #include <gtest/gtest.h>
 
-namespace prewarm::bench {
+namespace prewarm::measure {
 namespace {
 
 Measured two_variants(std::vector<double> bash, std::vector<double> prewarm) {
@@ -55,4 +55,4 @@ TEST(Judge, NothingWithoutBoth) {
 }
 
 }  // namespace
-}  // namespace prewarm::bench
+}  // namespace prewarm::measure

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "bench/stats.h"
+#include "measure/stats.h"
 
 #include <gtest/gtest.h>
 
-namespace prewarm::bench {
+namespace prewarm::measure {
 namespace {
 
 TEST(Stats, QuantilesAreInterpolated) {
@@ -35,4 +35,4 @@ TEST(Stats, PairsGoAsFarAsBothDo) {
 }
 
 }  // namespace
-}  // namespace prewarm::bench
+}  // namespace prewarm::measure

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-namespace prewarm::bench {
+namespace prewarm::measure {
 
 struct Summary {
   std::size_t count = 0;
@@ -32,4 +32,4 @@ std::vector<double> ratios(std::span<const double> numerator, std::span<const do
 std::vector<double> differences(std::span<const double> minuend,
                                 std::span<const double> subtrahend);
 
-}  // namespace prewarm::bench
+}  // namespace prewarm::measure

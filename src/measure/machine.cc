@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "bench/machine.h"
+#include "measure/machine.h"
 
 #include <sched.h>
 #include <sys/utsname.h>
@@ -8,7 +8,7 @@
 #include <ctime>
 #include <fstream>
 
-namespace prewarm::bench {
+namespace prewarm::measure {
 namespace {
 
 // What follows "KEY<blanks>:" on the first line of `path` that begins so.
@@ -50,4 +50,4 @@ std::size_t available_mib() {
   return std::strtoul(field("/proc/meminfo", "MemAvailable").c_str(), nullptr, 10) / 1024;
 }
 
-}  // namespace prewarm::bench
+}  // namespace prewarm::measure

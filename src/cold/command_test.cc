@@ -1,0 +1,564 @@
+// SPDX-License-Identifier: MIT
+#include "prewarm/command.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+#include <vector>
+
+#include "cold/left_children.h"
+#include "os/testing.h"
+
+namespace prewarm {
+namespace {
+
+using namespace std::chrono_literals;
+
+Command shell(std::string commands) { return Command("/bin/sh").arg("-c").arg(commands); }
+
+// What a command that succeeds writes.
+std::string output_of(const Command& command) {
+  const auto output = command.capture();
+  EXPECT_TRUE(output) << output.error().message();
+  if (!output) return {};
+  EXPECT_TRUE(output->success()) << output->status.message() << ": " << output->err;
+  EXPECT_EQ(output->err, "");
+  return output->out;
+}
+
+class CommandTest : public ::testing::Test {
+ protected:
+  CommandTest() : before_(os::open_descriptors()) {}
+  ~CommandTest() override {
+    EXPECT_TRUE(os::is_childless());
+    os::kill_children();
+    EXPECT_EQ(os::open_descriptors(), before_);
+  }
+
+  os::TempDirectory directory_;
+
+ private:
+  std::set<int> before_;
+};
+
+// ---- Arguments, environment, directory
+// -------------------------------------------------------------
+
+TEST_F(CommandTest, PassesArgumentsAsTheyAre) {
+  Command command("/usr/bin/printf");
+  command.arg("%s,").args({"", "two\nlines", "\xff", "a b"});
+  EXPECT_EQ(output_of(command), ",two\nlines,\xff,a b,");
+}
+
+TEST_F(CommandTest, TheFirstArgumentIsTheNameUnlessToldOtherwise) {
+  EXPECT_EQ(output_of(Command("sh").args({"-c", "echo $0"})), "sh\n");
+  EXPECT_EQ(output_of(shell("echo $0").argv0("another")), "another\n");
+}
+
+TEST_F(CommandTest, EditsTheEnvironment) {
+  ::setenv("PREWARM_TEST_KEPT", "kept", 1);
+  ::setenv("PREWARM_TEST_CHANGED", "old", 1);
+  ::setenv("PREWARM_TEST_GONE", "gone", 1);
+  Command command = shell(
+      "echo $PREWARM_TEST_KEPT $PREWARM_TEST_CHANGED ${PREWARM_TEST_GONE-unset} "
+      "$PREWARM_TEST_NEW; env | grep -c PREWARM_TEST_CHANGED");
+  command.env("PREWARM_TEST_CHANGED", "old again").env("PREWARM_TEST_CHANGED", "new=1");
+  command.unset_env("PREWARM_TEST_GONE").env("PREWARM_TEST_NEW", "new");
+  EXPECT_EQ(output_of(command), "kept new=1 unset new\n1\n");
+  ::unsetenv("PREWARM_TEST_KEPT");
+  ::unsetenv("PREWARM_TEST_CHANGED");
+  ::unsetenv("PREWARM_TEST_GONE");
+}
+
+TEST_F(CommandTest, ClearsTheEnvironment) {
+  EXPECT_EQ(output_of(Command("/usr/bin/env").env("BEFORE", "1").clear_env().env("A", "1")),
+            "A=1\n");
+}
+
+TEST_F(CommandTest, SearchesThePathOfTheProgram) {
+  const std::string tool = directory_ / "prewarm-test-tool";
+  os::write_file(tool, "#!/bin/sh\necho found\n");
+  ::chmod(tool.c_str(), 0755);
+  Command command("prewarm-test-tool");
+  const auto missing = command.spawn();
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().message(),
+            "search PATH for prewarm-test-tool: No such file or directory");
+  EXPECT_EQ(output_of(command.env("PATH", "/nowhere:" + directory_.path())), "found\n");
+  // An empty place is the working directory: the program's.
+  EXPECT_EQ(output_of(command.env("PATH", "/nowhere:").directory(directory_.path())), "found\n");
+}
+
+TEST_F(CommandTest, WithoutPathTheUsualPlacesAreSearched) {
+  EXPECT_EQ(output_of(Command("env").unset_env("PATH").clear_env().env("A", "b")), "A=b\n");
+}
+
+TEST_F(CommandTest, ASearchGoesPastWhatCantBeExecuted) {
+  os::write_file(directory_ / "env", "no program\n");
+  Command command("env");
+  command.clear_env().env("PATH", directory_.path() + ":/usr/bin");
+  EXPECT_EQ(output_of(command), "PATH=" + directory_.path() + ":/usr/bin\n");
+  // If there is no other, then it is what is told.
+  const auto refused = command.env("PATH", "/nowhere:" + directory_.path()).spawn();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message(), "exec " + directory_ / "env" + ": Permission denied");
+}
+
+TEST_F(CommandTest, StartsInItsDirectory) {
+  EXPECT_EQ(output_of(Command("pwd").directory(directory_.path())), directory_.path() + "\n");
+  // A relative path of a program is one from there.
+  os::write_file(directory_ / "tool", "#!/bin/sh\npwd\n");
+  ::chmod((directory_ / "tool").c_str(), 0755);
+  EXPECT_EQ(output_of(Command("./tool").directory(directory_.path())), directory_.path() + "\n");
+}
+
+// ---- Streams and descriptors
+// -----------------------------------------------------------------------
+
+TEST_F(CommandTest, StreamsFromAndToFiles) {
+  os::write_file(directory_ / "in", "text\n");
+  os::write_file(directory_ / "out", "a long text from before\n");
+  os::write_file(directory_ / "err", "before\n");
+  Command command = shell("cat; echo oh >&2");
+  command.in(Stdio::read(directory_ / "in")).out(Stdio::write(directory_ / "out", 0600));
+  command.err(Stdio::append(directory_ / "err"));
+  ASSERT_TRUE(command.run().value().success());
+  EXPECT_EQ(os::read_file(directory_ / "out"), "text\n");
+  EXPECT_EQ(os::read_file(directory_ / "err"), "before\noh\n");
+}
+
+TEST_F(CommandTest, FilesAreMadeWithTheirModeAndTheCallersUmask) {
+  const mode_t before = ::umask(027);
+  Command command("true");
+  command.out(Stdio::write(directory_ / "out")).err(Stdio::append(directory_ / "err", 0640));
+  command.umask(077);  // the program's own
+  ASSERT_TRUE(command.run().value().success());
+  ::umask(before);
+  struct stat made{};
+  ASSERT_EQ(::stat((directory_ / "out").c_str(), &made), 0);
+  EXPECT_EQ(made.st_mode & 0777, 0640u);
+  ASSERT_EQ(::stat((directory_ / "err").c_str(), &made), 0);
+  EXPECT_EQ(made.st_mode & 0777, 0640u);
+}
+
+TEST_F(CommandTest, FilesAreLookedForFromTheCallersDirectory) {
+  os::write_file(directory_ / "in", "caller's\n");
+  const std::string before = std::filesystem::current_path();
+  std::filesystem::current_path(directory_.path());
+  EXPECT_EQ(output_of(Command("cat").in(Stdio::read("in")).directory("/")), "caller's\n");
+  std::filesystem::current_path(before);
+}
+
+TEST_F(CommandTest, StreamsThatAreNull) {
+  const auto ended =
+      shell("read line || echo end; echo x >&2").in(Stdio::null()).err(Stdio::null()).capture();
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(ended->out, "end\n");
+  EXPECT_EQ(ended->err, "");
+}
+
+TEST_F(CommandTest, StreamsThatAreDescriptorsStayTheCallers) {
+  os::Pipe pipe = os::make_pipe();
+  Command command("echo");
+  command.arg("hello").out(Stdio::descriptor(pipe.write.get()));
+  ASSERT_TRUE(command.run().value().success());
+  ASSERT_TRUE(command.run().value().success());
+  pipe.write.reset();
+  EXPECT_EQ(os::read_all(pipe.read.get()), "hello\nhello\n");
+}
+
+TEST_F(CommandTest, ErrorsGoWhereTheOutputGoes) {
+  const std::string commands = "echo one; echo two >&2; echo three";
+  EXPECT_EQ(output_of(shell(commands).err(Stdio::output())), "one\ntwo\nthree\n");
+  Command to_file = shell(commands);
+  to_file.out(Stdio::write(directory_ / "both")).err(Stdio::output());
+  ASSERT_TRUE(to_file.run().value().success());
+  EXPECT_EQ(os::read_file(directory_ / "both"), "one\ntwo\nthree\n");
+}
+
+TEST_F(CommandTest, AConversationOverPipes) {
+  Command command("cat");
+  command.in(Stdio::pipe()).out(Stdio::pipe());
+  auto process = command.spawn();
+  ASSERT_TRUE(process);
+  EXPECT_FALSE(process->err().valid());
+  for (const int value : {1, 2, 3}) {
+    int answer = 0;
+    ASSERT_TRUE(os::write_value(process->in().get(), value));
+    ASSERT_TRUE(os::read_value(process->out().get(), answer));
+    EXPECT_EQ(answer, value);
+  }
+  EXPECT_TRUE(process->wait().value().success());  // closes its input
+}
+
+// ls itself has 3 open, for the directory.
+TEST_F(CommandTest, HasNoOtherDescriptors) {
+  const Fd left_open(::open("/dev/null", O_RDONLY));  // without close-on-exec
+  const Fd high(::fcntl(left_open.get(), F_DUPFD, 200));
+  ASSERT_TRUE(high.valid());
+  EXPECT_EQ(output_of(Command("ls").arg("/proc/self/fd")), "0\n1\n2\n3\n");
+  EXPECT_EQ(output_of(Command("ls").arg("/proc/self/fd").in(Stdio::closed())), "0\n1\n2\n");
+}
+
+TEST_F(CommandTest, InheritsWhatItIsToldUnderItsNumber) {
+  os::write_file(directory_ / "a", "a");
+  os::write_file(directory_ / "b", "b");
+  const Fd a(::open((directory_ / "a").c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd b(::open((directory_ / "b").c_str(), O_RDONLY | O_CLOEXEC));
+  // Each takes the other's number.
+  Command command =
+      shell("cat <&" + std::to_string(a.get()) + "; cat <&" + std::to_string(b.get()));
+  command.inherit(a.get(), b.get()).inherit(b.get(), a.get());
+  EXPECT_EQ(output_of(command), "ba");
+  Command list("ls");
+  list.arg("/proc/self/fd").inherit(a.get(), 9).inherit(a.get(), 4);
+  EXPECT_EQ(output_of(list), "0\n1\n2\n3\n4\n9\n");
+}
+
+// Runs `function` in a copy of this process whose standard streams are closed.
+template <class Function>
+int without_streams(Function function) {
+  os::Child child([&] {
+    for (const int fd : {0, 1, 2}) ::close(fd);
+    return function();
+  });
+  return WEXITSTATUS(child.wait());
+}
+
+TEST_F(CommandTest, ACallerWithoutStreamsCanHavePipes) {
+  EXPECT_EQ(without_streams([] {
+              const auto output = shell("cat; echo err >&2").capture({.input = "text"});
+              if (!output || !output->success()) return 1;
+              if (output->out != "text" || output->err != "err\n") return 2;
+              return os::open_descriptors().contains(0) ? 3 : 0;
+            }),
+            0);
+}
+
+TEST_F(CommandTest, WhatTheCallerHasClosedStaysClosed) {
+  // Only its errors are a pipe, whose ends could have got the numbers 0 and 1.
+  EXPECT_EQ(without_streams([] {
+              const auto output = shell("test ! -e /proc/$$/fd/0 && test ! -e /proc/$$/fd/1")
+                                      .in(Stdio::inherit())
+                                      .out(Stdio::inherit())
+                                      .capture();
+              return output && output->success() ? 0 : 1;
+            }),
+            0);
+}
+
+// ---- Much input and output
+// -------------------------------------------------------------------------
+
+TEST_F(CommandTest, MuchInBothDirections) {
+  std::string input(std::size_t{5} << 20, '\0');
+  for (std::size_t i = 0; i < input.size(); ++i) input[i] = static_cast<char>(i * 31 >> 7);
+  const auto output = Command("cat").capture({.input = input});
+  ASSERT_TRUE(output && output->success());
+  EXPECT_TRUE(output->out == input);
+}
+
+TEST_F(CommandTest, BothStreamsAreReadBeforeInputIsTaken) {
+  const std::string input(std::size_t{3} << 20, 'i');
+  const auto output = shell("head -c 3000000 /dev/zero >&2; head -c 3000000 /dev/zero; wc -c >&2")
+                          .capture({.input = input});
+  ASSERT_TRUE(output && output->success());
+  EXPECT_EQ(output->out.size(), 3000000u);
+  EXPECT_EQ(output->err.size(), 3000000u + std::string_view("3145728\n").size());
+}
+
+TEST_F(CommandTest, InputThatNobodyReadsIsNoFault) {
+  const auto output = Command("true").capture({.input = std::string(std::size_t{1} << 20, 'i')});
+  ASSERT_TRUE(output);
+  EXPECT_TRUE(output->success());
+  sigset_t pending;
+  ::sigpending(&pending);
+  EXPECT_EQ(::sigismember(&pending, SIGPIPE), 0);
+}
+
+TEST_F(CommandTest, WhatIsTooMuchIsThrownAway) {
+  const auto output =
+      shell("head -c 1000000 /dev/zero; echo -n abcd >&2; exit 3").capture({.max_bytes = 4});
+  ASSERT_TRUE(output);
+  EXPECT_EQ(output->status.code(), 3);
+  EXPECT_TRUE(output->truncated);
+  EXPECT_EQ(output->out, std::string(4, '\0'));
+  EXPECT_EQ(output->err, "abcd");  // just what there is room for
+}
+
+TEST_F(CommandTest, WhatIsTooMuchEndsTheProgram) {
+  const auto output = Command("yes").capture({.max_bytes = 100001, .kill_when_full = true});
+  ASSERT_TRUE(output);
+  EXPECT_TRUE(output->truncated);
+  EXPECT_FALSE(output->timed_out);
+  EXPECT_EQ(output->status.signal(), SIGKILL);
+  EXPECT_EQ(output->out.size(), 100001u);
+}
+
+TEST_F(CommandTest, InputWithoutAPipeIsRefused) {
+  Command command("cat");
+  command.in(Stdio::null());
+  const auto output = command.capture({.input = "text"});
+  ASSERT_FALSE(output);
+  EXPECT_EQ(output.error().code, EINVAL);
+}
+
+// ---- Time, killing, dropping
+// -----------------------------------------------------------------------
+
+TEST_F(CommandTest, RunIsEndedWhenItsTimeIsOver) {
+  const auto ended = Command("sleep").arg("1000").timeout(20ms).run();
+  ASSERT_TRUE(ended);
+  EXPECT_TRUE(ended->timed_out);
+  EXPECT_EQ(ended->status.signal(), SIGKILL);
+  EXPECT_FALSE(ended->success());
+}
+
+TEST_F(CommandTest, RunInTime) {
+  const auto ended = shell("exit 2").timeout(std::chrono::milliseconds(os::kBoundMs)).run();
+  ASSERT_TRUE(ended);
+  EXPECT_FALSE(ended->timed_out);
+  EXPECT_EQ(ended->status.code(), 2);
+}
+
+TEST_F(CommandTest, CaptureIsEndedWhenItsTimeIsOver) {
+  // The time begins when it runs; what it wrote until then is there if it got that far, so wait for
+  // it by the program's own means.
+  Command command = shell("echo early; read line; echo late");
+  command.in(Stdio::pipe()).out(Stdio::pipe());
+  auto process = command.spawn();
+  ASSERT_TRUE(process);
+  const Fd input = std::move(process->in());  // stays open: it waits for a line
+  ASSERT_TRUE(os::wait_readable(process->out().get()));
+  const auto output = process->capture({.timeout = 1ms});
+  ASSERT_TRUE(output) << output.error().message();
+  EXPECT_TRUE(output->timed_out);
+  EXPECT_EQ(output->out, "early\n");
+  EXPECT_EQ(output->status.signal(), SIGKILL);
+}
+
+TEST_F(CommandTest, TimeEndsWaitingForAGrandchildThatHoldsTheOutput) {
+  const auto output = shell("sleep 1000 & echo $!").timeout(200ms).capture();
+  ASSERT_TRUE(output);
+  EXPECT_TRUE(output->timed_out);
+  const pid_t left = std::atoi(output->out.c_str());
+  ASSERT_GT(left, 0);
+  ::kill(left, SIGKILL);
+}
+
+TEST_F(CommandTest, KillGroupEndsGrandchildrenToo) {
+  Command command = shell("sleep 1000 & echo $!; wait");
+  command.out(Stdio::pipe()).kill_group();
+  auto process = command.spawn();
+  ASSERT_TRUE(process);
+  ASSERT_TRUE(os::wait_readable(process->out().get()));
+  ASSERT_TRUE(process->kill());
+  EXPECT_NE(os::read_all(process->out().get()), "");  // to its end: nobody holds it any more
+  EXPECT_EQ(process->wait().value().status.signal(), SIGKILL);
+}
+
+TEST_F(CommandTest, KillOnDrop) {
+  {
+    ASSERT_TRUE(Command("sleep").arg("1000").kill_on_drop().spawn());
+  }
+  EXPECT_TRUE(os::is_childless());
+}
+
+TEST_F(CommandTest, StartingReapsWhatWasDropped) {
+  pid_t dropped = -1;
+  {
+    const auto process = Command("true").spawn();
+    ASSERT_TRUE(process);
+    dropped = process->pid();
+  }
+  ASSERT_TRUE(os::has_ended(os::open_pid(dropped)));
+  EXPECT_TRUE(Command("true").run().value().success());
+  EXPECT_TRUE(os::is_childless());
+}
+
+TEST_F(CommandTest, RunTakesNoPipes) {
+  const auto ended = Command("true").out(Stdio::pipe()).run();
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().code, EINVAL);
+}
+
+TEST_F(CommandTest, ACommandCanBeStartedAgainAndCopied) {
+  Command command = shell("echo $1");
+  command.args({"sh", "first"});
+  const Command copy(command);
+  command.arg("ignored").clear_env();
+  EXPECT_EQ(output_of(command), "first\n");
+  EXPECT_EQ(output_of(command), "first\n");
+  EXPECT_EQ(output_of(copy), "first\n");
+}
+
+// ---- Signals and set-up
+// ----------------------------------------------------------------------------
+
+constexpr const char* kShowSignals = "grep -E '^Sig(Blk|Ign)' /proc/self/status";
+
+TEST_F(CommandTest, SignalsAsTheProgramIsToHaveThem) {
+  sigset_t mask;
+  sigset_t before;
+  ::sigemptyset(&mask);
+  ::sigaddset(&mask, SIGUSR1);
+  ::pthread_sigmask(SIG_BLOCK, &mask, &before);
+  const auto pipe_before = ::signal(SIGPIPE, SIG_IGN);
+  const auto hup_before = ::signal(SIGHUP, SIG_IGN);
+  // SIGHUP is bit 0, SIGUSR1 bit 9, SIGPIPE bit 12.
+  Command command = shell(kShowSignals);
+  EXPECT_EQ(output_of(command), "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000001\n");
+  EXPECT_EQ(output_of(command.signals(Signals::inherit)),
+            "SigBlk:\t0000000000000200\nSigIgn:\t0000000000001001\n");
+  EXPECT_EQ(output_of(command.signals(Signals::all_default)),
+            "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+  ::signal(SIGPIPE, pipe_before);
+  ::signal(SIGHUP, hup_before);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+TEST_F(CommandTest, SetsUpWhatItIsTold) {
+  Command command = shell(
+      "ulimit -n; ulimit -Sc; umask; nice; grep NoNewPrivs /proc/self/status | cut -f2; "
+      "set -- $(cat /proc/$$/stat); test $1 = $6 && echo session; test $1 = $5 && echo group");
+  command.limit(RLIMIT_NOFILE, 77).limit(RLIMIT_CORE, 0).umask(031).nice(7);
+  command.no_new_privileges().session();
+  EXPECT_EQ(output_of(command), "77\n0\n0031\n7\n1\nsession\ngroup\n");
+}
+
+TEST_F(CommandTest, DiesWithTheThreadIfThatWasWanted) {
+  Result<Process> process = std::unexpected(Error{"", "", 0});
+  std::thread([&] { process = Command("sleep").arg("1000").death_signal(SIGTERM).spawn(); }).join();
+  ASSERT_TRUE(process) << process.error().message();
+  EXPECT_EQ(process->wait().value().status.signal(), SIGTERM);
+}
+
+TEST_F(CommandTest, IgnoringSigchldLosesNothingButTheStatus) {
+  const auto before = ::signal(SIGCHLD, SIG_IGN);
+  const auto output = shell("echo out; exit 3").capture();
+  ::signal(SIGCHLD, before);
+  if (output) {
+    EXPECT_EQ(output->out, "out\n");
+    EXPECT_EQ(output->status.code(), 3);
+  } else {
+    EXPECT_EQ(output.error().code, ECHILD);
+  }
+}
+
+// ---- Errors
+// ----------------------------------------------------------------------------------------
+
+void expect_error(const Command& command, const std::string& message, int code) {
+  const auto process = command.spawn();
+  ASSERT_FALSE(process) << message;
+  EXPECT_EQ(process.error().message(), message);
+  EXPECT_EQ(process.error().code, code);
+  EXPECT_TRUE(os::is_childless());
+}
+
+TEST_F(CommandTest, ErrorsNameTheStep) {
+  // With pipes, which must not be left behind.
+  Command command("true");
+  command.in(Stdio::pipe()).out(Stdio::pipe()).err(Stdio::pipe());
+  const auto altered = [&](auto alter) {
+    Command other(command);
+    alter(other);
+    return other;
+  };
+  expect_error(altered([](Command& c) { c.directory("/nowhere"); }),
+               "chdir /nowhere: No such file or directory", ENOENT);
+  expect_error(altered([](Command& c) { c.in(Stdio::read("/nowhere/in")); }),
+               "open /nowhere/in: No such file or directory", ENOENT);
+  expect_error(altered([](Command& c) { c.limit(RLIMIT_NOFILE, 5, 4); }), "limit: Invalid argument",
+               EINVAL);
+  expect_error(altered([](Command& c) { c.inherit(1999, 5); }), "keep_only: Bad file descriptor",
+               EBADF);
+  expect_error(Command("/etc/passwd"), "exec /etc/passwd: Permission denied", EACCES);
+  expect_error(Command("/nowhere/program"), "exec /nowhere/program: No such file or directory",
+               ENOENT);
+  expect_error(Command(""), "exec: No such file or directory", ENOENT);
+  expect_error(Command("true").arg(std::string(std::size_t{1} << 20, 'x')),
+               "exec /usr/bin/true: Argument list too long", E2BIG);
+}
+
+TEST_F(CommandTest, AFormatThatIsNotKnownIsNotGivenToAShell) {
+  const std::string script = directory_ / "script";
+  os::write_file(script, "echo no interpreter\n");
+  ::chmod(script.c_str(), 0755);
+  expect_error(Command(script), "exec " + script + ": Exec format error", ENOEXEC);
+}
+
+TEST_F(CommandTest, BadArgumentsAreRefusedAtTheStart) {
+  const std::string nul("a\0b", 3);
+  expect_error(Command(nul), "command " + nul + ": Invalid argument", EINVAL);
+  expect_error(Command("true").arg(nul), "arg " + nul + ": Invalid argument", EINVAL);
+  expect_error(Command("true").argv0(nul), "argv0 " + nul + ": Invalid argument", EINVAL);
+  expect_error(Command("true").env("", "x"), "env: Invalid argument", EINVAL);
+  expect_error(Command("true").env("A=B", "x"), "env A=B: Invalid argument", EINVAL);
+  expect_error(Command("true").env("A", nul), "env A: Invalid argument", EINVAL);
+  expect_error(Command("true").directory(""), "directory: Invalid argument", EINVAL);
+  expect_error(Command("true").in(Stdio::read(nul)), "in " + nul + ": Invalid argument", EINVAL);
+  expect_error(Command("true").out(Stdio::output()), "out: Invalid argument", EINVAL);
+  expect_error(Command("true").err(Stdio::descriptor(-1)), "err: Invalid argument", EINVAL);
+  expect_error(Command("true").inherit(0, 2), "inherit 0: Invalid argument", EINVAL);
+  expect_error(Command("true").inherit(0, 5).inherit(1, 5), "inherit 1: Invalid argument", EINVAL);
+  expect_error(Command("true").setup(op::clone()), "setup clone: Invalid argument", EINVAL);
+}
+
+TEST_F(CommandTest, NoRoomForAnotherProcess) {
+  if (::geteuid() == 0) GTEST_SKIP() << "the limit doesn't hold for root";
+  rlimit before{};
+  ::getrlimit(RLIMIT_NPROC, &before);
+  const rlimit none{0, before.rlim_max};
+  ::setrlimit(RLIMIT_NPROC, &none);
+  expect_error(Command("true"), "clone: Resource temporarily unavailable", EAGAIN);
+  ::setrlimit(RLIMIT_NPROC, &before);
+}
+
+TEST_F(CommandTest, NoDescriptorsLeftForPipes) {
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  std::set<int> open = os::open_descriptors();
+  const rlimit few{static_cast<rlim_t>(*open.rbegin()) + 3, before.rlim_max};
+  // Whatever number fails: nothing is left behind.
+  ::setrlimit(RLIMIT_NOFILE, &few);
+  const auto output = Command("true").capture({.input = "x"});
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  ASSERT_FALSE(output);
+  EXPECT_EQ(output.error().code, EMFILE);
+}
+
+// ---- Many at once
+// ----------------------------------------------------------------------------------
+
+TEST_F(CommandTest, ManyThreadsHaveTheirOwnChildren) {
+  std::atomic<int> good = 0;
+  std::vector<std::thread> threads;
+  constexpr int kThreads = 8;
+  constexpr int kEach = 10;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&good, t] {
+      for (int i = 0; i < kEach; ++i) {
+        const std::string text = std::to_string(t) + "." + std::to_string(i);
+        // If another child held the other end of these pipes, cat would not end.
+        const auto output = Command("cat").capture({.input = text});
+        if (output && output->success() && output->out == text) ++good;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(good, kThreads * kEach);
+}
+
+}  // namespace
+}  // namespace prewarm
