@@ -28,6 +28,10 @@
 //   * A task whose chain ends without an exec is killed by SIGKILL.
 //   * Each operation has exactly one completion.
 //
+// Strings, arguments and maps are copied by submit(). Descriptors, working directory and umask are
+// the caller's at the moment when the task is made, so they must stay as they are until clone's
+// completion is there.
+//
 // Threads: all functions may be called by any thread at any time. No function runs code of the
 // caller in the new process. Descriptors of the ring are close-on-exec. In a child of fork() a ring
 // is dead: every function fails with EOWNERDEAD.
@@ -185,7 +189,8 @@ Operation signal_mask(const sigset_t& mask);
 Operation signal_default(const sigset_t& signals);  // even if the caller ignores them
 Operation signal_ignore(const sigset_t& signals);
 // Sent when the parent ends. Fails with ESRCH if it has ended already. With a ring that has a task
-// of its own the parent is the process; else the thread that submits (prctl(2)).
+// of its own the parent is the process; else the thread that submits (prctl(2)). Changes of user or
+// group undo it, so it goes behind them.
 Operation death_signal(int signal);
 
 Operation user(uid_t real, uid_t effective, uid_t saved);  // -1: as it is
@@ -208,6 +213,7 @@ Operation cgroup(int directory);      // of cgroup v2, for kernels whose clone c
 Operation unshare(int namespaces);
 Operation seccomp(const sock_fprog& filter, unsigned flags = 0);  // wants no_new_privileges or root
 Operation landlock(int ruleset);                                  // the same
+// For a ring without a task of its own: the thread that submits is the tracer (ptrace(2)).
 Operation trace_me();
 
 }  // namespace op
@@ -276,7 +282,7 @@ class SpawnRing {
 
   // Ends the chain whose clone has this user data, if its program isn't running yet: a chain that
   // hasn't begun is dropped, one that is under way killed. ENOENT: there is none; EALREADY: too
-  // late.
+  // late, or in the middle of an exec: if that fails, the chain ends there.
   Result<void> cancel(std::uint64_t user_data);
 
   Backend backend() const;

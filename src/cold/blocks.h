@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+//
+// Memory for chains: each block has a stack for the task, with a page below it that nobody may
+// touch, and behind it room for a planned chain. Blocks are kept and used again, so that after a
+// while nothing is allocated any more.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+namespace prewarm::cold {
+
+struct Block {
+  Block* next;
+  std::byte* mapping;
+  std::size_t mapped;  // bytes
+  std::byte* stack;    // its lower end
+  std::size_t stack_size;
+  std::span<std::byte> room;
+};
+
+// Not safe for threads by itself.
+class Blocks {
+ public:
+  // `shared`: forked children write to the same memory, not to a copy.
+  explicit Blocks(bool shared) : shared_(shared) {}
+  Blocks(const Blocks&) = delete;
+  Blocks& operator=(const Blocks&) = delete;
+  ~Blocks();
+
+  // One with at least that much room; null if there is no memory.
+  Block* take(std::size_t bytes);
+  void give(Block* block);
+
+ private:
+  Block* map(std::size_t bytes) const;
+
+  const bool shared_;
+  Block* free_ = nullptr;
+  std::size_t kept_ = 0;
+};
+
+}  // namespace prewarm::cold
