@@ -375,13 +375,13 @@ TEST_F(CommandTest, KillOnDrop) {
 }
 
 TEST_F(CommandTest, StartingReapsWhatWasDropped) {
-  pid_t dropped = -1;
+  Fd dropped;
   {
     const auto process = Command("true").spawn();
     ASSERT_TRUE(process);
-    dropped = process->pid();
+    dropped = os::open_pid(process->pid());
   }
-  ASSERT_TRUE(os::has_ended(os::open_pid(dropped)));
+  ASSERT_TRUE(os::has_ended(dropped));
   EXPECT_TRUE(Command("true").run().value().success());
   EXPECT_TRUE(os::is_childless());
 }
@@ -433,6 +433,13 @@ TEST_F(CommandTest, SetsUpWhatItIsTold) {
   command.limit(RLIMIT_NOFILE, 77).limit(RLIMIT_CORE, 0).umask(031).nice(7);
   command.no_new_privileges().session();
   EXPECT_EQ(output_of(command), "77\n0\n0031\n7\n1\nsession\ngroup\n");
+}
+
+TEST_F(CommandTest, DescriptorsOfTheSetUpAreTheCallers) {
+  const Fd place(::open(directory_.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  EXPECT_EQ(output_of(Command("pwd").setup(op::fchdir(place.get()))), directory_.path() + "\n");
+  EXPECT_EQ(output_of(Command("ls").arg("/proc/self/fd").setup(op::fchdir(place.get()))),
+            "0\n1\n2\n3\n");
 }
 
 TEST_F(CommandTest, DiesWithTheThreadIfThatWasWanted) {
