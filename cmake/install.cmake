@@ -5,11 +5,13 @@
 if(TARGET prewarm)
   install(TARGETS prewarm RUNTIME DESTINATION bin)
 endif()
-if(TARGET prewarm-agent)
-  # Loaded, never executed: no x bit, as Debian has its shared objects.
-  install(PROGRAMS $<TARGET_FILE:prewarm-agent> DESTINATION lib/prewarm
-          PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
-endif()
+foreach(library prewarm-agent prewarm-spawn)
+  if(TARGET ${library})
+    # Loaded, never executed: no x bit, as Debian has its shared objects.
+    install(PROGRAMS $<TARGET_FILE:${library}> DESTINATION lib/prewarm
+            PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+  endif()
+endforeach()
 if(TARGET prewarm-bash)
   # Under the name by which `enable -f prewarm` finds it.
   install(PROGRAMS $<TARGET_FILE:prewarm-bash> DESTINATION lib/bash RENAME prewarm

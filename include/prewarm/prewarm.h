@@ -25,6 +25,8 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "prewarm/posix_spawn.h" /* prewarm_posix_spawn, prewarm_posix_spawnp */
+
 #ifdef __cplusplus
 extern "C" {
 #endif

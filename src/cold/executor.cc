@@ -12,6 +12,7 @@
 
 #include <cerrno>
 
+#include "cold/executor_libc.h"
 #include "os/raw_syscall.h"
 
 #ifndef SYS_landlock_restrict_self
@@ -228,7 +229,7 @@ long perform(Chain& chain, const Operation& o) {
     case trace_me:
       return raw_syscall(SYS_ptrace, 0 /* PTRACE_TRACEME */);
   }
-  return -EINVAL;
+  return libc::perform(chain, o);
 }
 
 // Returns only if it fails: -errno.
@@ -276,6 +277,8 @@ struct RobustList {
 };
 
 }  // namespace
+
+long executor::execute(const Chain& chain, const Operation& o) { return cold::execute(chain, o); }
 
 [[noreturn]] void run_chain(Chain& chain) {
   RobustList robust;

@@ -17,6 +17,9 @@ namespace prewarm::cold {
 // Parts of it; 0 or -errno.
 namespace executor {
 
+// exec or exec_fd, with the chain's signal mask. Returns only if it fails.
+long execute(const Chain& chain, const Operation& operation);
+
 long open_at(int fd, const char* path, int flags, std::uint64_t mode);
 long duplicate(int from, int to);
 long close_range(unsigned first, unsigned last);

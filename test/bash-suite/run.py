@@ -21,7 +21,7 @@ import tempfile
 
 sys.dont_write_bytecode = True  # this may be run from a tree that is not ours to write to
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "corpus"))  # for corpus_harness
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "corpus")]  # debian_archive; corpus_harness
 
 from bash_suite import build, source, trial  # noqa: E402  (needs the path above)
 from corpus_harness import supervise  # noqa: E402

@@ -105,4 +105,4 @@ while read -r name; do
     printf 'libprewarm.so: %s is not exported\n' "$name" >&2
     exit 1
   fi
-done < <(grep -oP '\bprewarm_[a-z0-9_]+(?=\((?!\d))' "$prefix/include/prewarm/prewarm.h" | sort -u)
+done < <(grep -hoP '\bprewarm_[a-z0-9_]+(?=\((?!\d))' "$prefix"/include/prewarm/{prewarm,posix_spawn}.h | sort -u)
