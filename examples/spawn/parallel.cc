@@ -5,6 +5,7 @@
 //
 // One thread and one poll(2) for everything: the ring's descriptor says that programs have been
 // started (or not), a pidfd that one has ended. The loop is never held up by a start.
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>

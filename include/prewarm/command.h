@@ -116,7 +116,8 @@ class Command {
   Command& directory(std::string path);
   Command& signals(Signals how);
   // Any other operation (prewarm/spawn.h) but clone and exec. What it points to must stay until the
-  // command has been started.
+  // command has been started. Descriptors of fchdir, cgroup and landlock are the caller's, and the
+  // program doesn't get them; those of all others are the program's.
   Command& setup(const Operation& operation);
   Command& umask(mode_t mask) { return setup(op::umask(mask)); }
   Command& session() { return setup(op::setsid()); }

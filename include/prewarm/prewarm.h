@@ -25,6 +25,8 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "prewarm/posix_spawn.h" /* prewarm_posix_spawn, prewarm_posix_spawnp */
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -330,7 +332,8 @@ void prewarm_command_err_to_out(prewarm_command* command);
 void prewarm_command_inherit(prewarm_command* command, int source, int target);
 
 void prewarm_command_directory(prewarm_command* command, const char* path);
-/* Any other operation but clone and exec: umask, setsid, setpgid, limits, nice, landlock... */
+/* Any other operation but clone and exec: umask, setsid, setpgid, limits, nice, landlock...
+ * Descriptors of fchdir, cgroup and landlock are the caller's, those of others the program's. */
 void prewarm_command_setup(prewarm_command* command, const prewarm_operation* operation);
 
 enum prewarm_signals {

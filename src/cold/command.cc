@@ -312,6 +312,10 @@ Result<Output> Command::capture(const CaptureOptions& options) const {
   if (!streams[0]) streams[0] = options.input.empty() ? Stdio::null() : Stdio::pipe();
   if (!streams[1]) streams[1] = Stdio::pipe();
   if (!streams[2]) streams[2] = Stdio::pipe();
+  if (!options.input.empty() && streams[0]->kind() != Stdio::Kind::pipe) {
+    return os::failed_with(EINVAL, "capture with input", "in");
+  }
+  piped.kill_on_drop();  // should it fail half-way
   auto process = piped.spawn();
   if (!process) return std::unexpected(process.error());
   CaptureOptions limited = options;

@@ -19,6 +19,12 @@ constexpr const char* kUsualPath = "/bin:/usr/bin";  // confstr(_CS_PATH)
 // Of a place in a search: there is nothing to execute there. All else is worth telling.
 bool is_absent(int result) { return result == -ENOENT || result == -ENOTDIR; }
 
+// Operations whose descriptor is the caller's: there is no reason why the program should have it.
+bool uses_callers_descriptor(const Operation& operation) {
+  using enum OperationCode;
+  return operation.code == fchdir || operation.code == cgroup || operation.code == landlock;
+}
+
 sigset_t no_signals() {
   sigset_t none;
   ::sigemptyset(&none);
@@ -52,7 +58,7 @@ CommandChain::CommandChain(const CommandDescription& description, const CommandC
   if (!description.directory.empty()) {
     add(op::chdir(description.directory.c_str()), description.directory);
   }
-  for (const Operation& operation : description.setup) add(operation);
+  add_setup();
   make_environment(context.environment);
   add_exec();
 }
@@ -88,6 +94,13 @@ void CommandChain::add_descriptors(const CommandContext& context) {
     if (kind(i) == Stdio::Kind::pipe) map_.push_back({context.pipe_ends[i], i});
     if (kind(i) == Stdio::Kind::descriptor) map_.push_back({streams[i]->fd(), i});
   }
+  // And what the set-up will need, at numbers that nobody else wants.
+  int number = 3;
+  for (const Inherited& i : map_) number = std::max(number, i.target + 1);
+  first_lent_ = number;
+  for (const Operation& operation : description_.setup) {
+    if (uses_callers_descriptor(operation)) map_.push_back({operation.fd, number++});
+  }
   add(op::keep_only(map_));
 
   for (int i = 0; i < 3; ++i) {
@@ -99,6 +112,17 @@ void CommandChain::add_descriptors(const CommandContext& context) {
     } else if (kind(i) == Stdio::Kind::output) {
       add(op::dup(1, i));
     }
+  }
+}
+
+void CommandChain::add_setup() {
+  int number = first_lent_;
+  for (Operation operation : description_.setup) {
+    const bool lent = uses_callers_descriptor(operation);
+    if (lent) operation.fd = number;
+    add(operation);
+    // At once: a filter that comes later may forbid it.
+    if (lent) add(op::close(number++));
   }
 }
 

@@ -40,6 +40,7 @@ class CommandChain {
   void add(Operation operation, std::string subject = {});
   void add_signals(Signals how);
   void add_descriptors(const CommandContext& context);
+  void add_setup();
   void add_exec();
   void make_environment(char* const* of_caller);
   const char* find_variable(std::string_view name) const;
@@ -48,6 +49,7 @@ class CommandChain {
   const CommandDescription& description_;
   std::vector<Operation> operations_;
   std::vector<std::string> subjects_;  // of operations, for errors
+  int first_lent_ = 0;                 // number of the first descriptor that only the set-up has
   std::size_t first_exec_ = 0;
   bool searched_ = false;  // execs are places along PATH
 

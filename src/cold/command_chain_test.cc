@@ -62,6 +62,27 @@ TEST_F(CommandChainTest, TheOrderOfTheSteps) {
                                        dup, chdir, umask, setsid, exec}));
 }
 
+TEST_F(CommandChainTest, WhatTheSetUpNeedsIsLentUntilItIsUsed) {
+  using enum OperationCode;
+  description_.inherited = {{20, 7}};
+  description_.setup = {op::landlock(5), op::take_terminal(0), op::fchdir(7)};
+  const CommandChain chain(description_, context_);
+  const auto row = chain.operations();
+  ASSERT_EQ(codes(chain),
+            (std::vector{clone, keep_only, landlock, close, take_terminal, fchdir, close, exec}));
+  const std::span map(static_cast<const Inherited*>(row[1].data), row[1].size);
+  ASSERT_EQ(map.size(), 6u);
+  EXPECT_EQ(map[4].source, 5);
+  EXPECT_EQ(map[4].target, 8);
+  EXPECT_EQ(map[5].source, 7);
+  EXPECT_EQ(map[5].target, 9);
+  EXPECT_EQ(row[2].fd, 8);
+  EXPECT_EQ(row[3].fd, 8);
+  EXPECT_EQ(row[4].fd, 0);
+  EXPECT_EQ(row[5].fd, 9);
+  EXPECT_EQ(row[6].fd, 9);
+}
+
 TEST_F(CommandChainTest, AllButTheLastAreLinked) {
   description_.setup = {op::umask(0).hard_link().tag(99), op::setsid()};
   const CommandChain chain(description_, context_);

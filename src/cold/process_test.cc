@@ -37,10 +37,10 @@ Exit wait(Process& process) {
   return ended.value_or(Exit{ExitStatus(-1), {}, false});
 }
 
-class ProcessTest : public ::testing::Test {
+class OwnedProcessTest : public ::testing::Test {
  protected:
-  ProcessTest() : before_(os::open_descriptors()) {}
-  ~ProcessTest() override {
+  OwnedProcessTest() : before_(os::open_descriptors()) {}
+  ~OwnedProcessTest() override {
     EXPECT_TRUE(os::is_childless());
     os::kill_children();
     EXPECT_EQ(os::open_descriptors(), before_);
@@ -68,7 +68,7 @@ TEST(ExitStatus, TellsExitsFromSignals) {
   EXPECT_EQ(ExitStatus(40).message(), "killed by signal 40");
 }
 
-TEST_F(ProcessTest, WaitTellsTheEndAgainAndAgain) {
+TEST_F(OwnedProcessTest, WaitTellsTheEndAgainAndAgain) {
   Process process = start([] { return 7; });
   EXPECT_EQ(wait(process).status.code(), 7);
   EXPECT_TRUE(os::is_childless());
@@ -76,7 +76,7 @@ TEST_F(ProcessTest, WaitTellsTheEndAgainAndAgain) {
   EXPECT_EQ(process.wait_for(0ms).value()->status.code(), 7);
 }
 
-TEST_F(ProcessTest, WaitTellsTheUsage) {
+TEST_F(OwnedProcessTest, WaitTellsTheUsage) {
   Process process = start([] {
     std::string much(std::size_t{8} << 20, 'x');
     return much[much.size() / 2] == 'x' ? 0 : 1;
@@ -86,7 +86,7 @@ TEST_F(ProcessTest, WaitTellsTheUsage) {
   EXPECT_GT(ended.usage.ru_maxrss, 8 << 10);
 }
 
-TEST_F(ProcessTest, WaitForGivesUpAndCanBeRepeated) {
+TEST_F(OwnedProcessTest, WaitForGivesUpAndCanBeRepeated) {
   Process process = start(wait_for_signal);
   EXPECT_EQ(process.wait_for(0ms).value().has_value(), false);
   EXPECT_EQ(process.wait_for(1ms).value().has_value(), false);
@@ -96,7 +96,7 @@ TEST_F(ProcessTest, WaitForGivesUpAndCanBeRepeated) {
   EXPECT_EQ((*ended)->status.signal(), SIGTERM);
 }
 
-TEST_F(ProcessTest, ThePidfdIsReadableWhenItHasEnded) {
+TEST_F(OwnedProcessTest, ThePidfdIsReadableWhenItHasEnded) {
   Process process = start(wait_for_signal);
   EXPECT_FALSE(os::wait_readable(process.pidfd(), 0));
   ASSERT_TRUE(process.kill());
@@ -104,7 +104,7 @@ TEST_F(ProcessTest, ThePidfdIsReadableWhenItHasEnded) {
   EXPECT_EQ(wait(process).status.signal(), SIGKILL);
 }
 
-TEST_F(ProcessTest, KillAfterTheEndReachesNobody) {
+TEST_F(OwnedProcessTest, KillAfterTheEndReachesNobody) {
   Process process = start([] { return 0; });
   wait(process);
   const auto sent = process.kill(SIGTERM);
@@ -112,14 +112,14 @@ TEST_F(ProcessTest, KillAfterTheEndReachesNobody) {
   EXPECT_EQ(sent.error().code, ESRCH);
 }
 
-TEST_F(ProcessTest, KillWhileAnotherThreadWaits) {
+TEST_F(OwnedProcessTest, KillWhileAnotherThreadWaits) {
   Process process = start(wait_for_signal);
   std::thread killer([&] { EXPECT_TRUE(process.kill(SIGKILL)); });
   EXPECT_EQ(wait(process).status.signal(), SIGKILL);
   killer.join();
 }
 
-TEST_F(ProcessTest, KillGroupReachesGrandchildren) {
+TEST_F(OwnedProcessTest, KillGroupReachesGrandchildren) {
   os::Pipe pipe = os::make_pipe();
   Process process = start([&] {
     ::setpgid(0, 0);
@@ -140,7 +140,7 @@ TEST_F(ProcessTest, KillGroupReachesGrandchildren) {
   EXPECT_EQ(late.error().code, ESRCH);
 }
 
-TEST_F(ProcessTest, NoOtherChildIsWaitedFor) {
+TEST_F(OwnedProcessTest, NoOtherChildIsWaitedFor) {
   os::Child other([] { return 5; });
   ASSERT_TRUE(os::has_ended(os::open_pid(other.pid())));
   Process process = start([] { return 6; });
@@ -148,7 +148,7 @@ TEST_F(ProcessTest, NoOtherChildIsWaitedFor) {
   EXPECT_EQ(WEXITSTATUS(other.wait()), 5);
 }
 
-TEST_F(ProcessTest, ASignalHandlerDoesNotInterruptWaiting) {
+TEST_F(OwnedProcessTest, ASignalHandlerDoesNotInterruptWaiting) {
   struct sigaction action{};
   struct sigaction before{};
   action.sa_handler = [](int) {};  // without SA_RESTART
@@ -169,7 +169,7 @@ TEST_F(ProcessTest, ASignalHandlerDoesNotInterruptWaiting) {
   ::sigaction(SIGUSR1, &before, nullptr);
 }
 
-TEST_F(ProcessTest, SomebodyElseHasWaitedForIt) {
+TEST_F(OwnedProcessTest, SomebodyElseHasWaitedForIt) {
   Process process = start([] { return 9; });
   EXPECT_EQ(WEXITSTATUS(os::wait_for(process.pid())), 9);
   const auto ended = process.wait();
@@ -181,7 +181,7 @@ TEST_F(ProcessTest, SomebodyElseHasWaitedForIt) {
   }
 }
 
-TEST_F(ProcessTest, DroppedItRunsOnAndIsReapedLater) {
+TEST_F(OwnedProcessTest, DroppedItRunsOnAndIsReapedLater) {
   os::Pipe pipe = os::make_pipe();
   Fd watched;
   {
@@ -200,7 +200,7 @@ TEST_F(ProcessTest, DroppedItRunsOnAndIsReapedLater) {
   EXPECT_TRUE(os::is_childless());
 }
 
-TEST_F(ProcessTest, DroppedItIsKilledIfThatWasWanted) {
+TEST_F(OwnedProcessTest, DroppedItIsKilledIfThatWasWanted) {
   {
     Process process = start(wait_for_signal);
     process.set_kill_on_drop(true);
@@ -208,7 +208,7 @@ TEST_F(ProcessTest, DroppedItIsKilledIfThatWasWanted) {
   EXPECT_TRUE(os::is_childless());
 }
 
-TEST_F(ProcessTest, MovingLeavesNothingToDrop) {
+TEST_F(OwnedProcessTest, MovingLeavesNothingToDrop) {
   Process first = start(wait_for_signal);
   first.set_kill_on_drop(true);
   Process second(std::move(first));
@@ -218,7 +218,7 @@ TEST_F(ProcessTest, MovingLeavesNothingToDrop) {
   EXPECT_TRUE(os::is_childless());
 }
 
-TEST_F(ProcessTest, DetachedItIsNobodys) {
+TEST_F(OwnedProcessTest, DetachedItIsNobodys) {
   Process process = start([] { return 0; });
   const Fd watched = os::open_pid(process.pid());
   process.detach();

@@ -294,6 +294,15 @@ static void command_refuses(void) {
   prewarm_output_free(NULL);
 }
 
+static void posix_spawn_runs(void) {
+  char* const argv[] = {"sh", "-c", "exit 6", NULL};
+  pid_t pid = -1;
+  int status = 0;
+  CHECK(prewarm_posix_spawnp(&pid, "sh", NULL, NULL, argv, environ) == 0);
+  CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 6);
+  CHECK(prewarm_posix_spawn(&pid, "/nowhere/sh", NULL, NULL, argv, environ) == ENOENT);
+}
+
 int main(void) {
   const int before = open_descriptors();
   CHECK(strncmp(prewarm_version(), "0.", 2) == 0);
@@ -305,6 +314,7 @@ int main(void) {
   command_converses();
   command_is_killed();
   command_refuses();
+  posix_spawn_runs();
   CHECK(open_descriptors() == before);
   CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
   return failures != 0;

@@ -95,8 +95,7 @@ needs cmake-CXX/static no
 
 # Everything exported belongs to one of the two interfaces, and to its version.
 nm -D --defined-only --with-symbol-versions "$library_dir/libprewarm.so" >symbols
-if grep -vE ' (prewarm_[a-z_]+@@PREWARM_0\.1|_ZN?K?[A-Z]*7prewarm.*@@PREWARM_CXX_0\.1|PREWARM(_CXX)?_0\.1(@@.*)?)$' symbols |
-  grep -vE ' _ZNK?7prewarm.*@@PREWARM_CXX_0\.1$'; then
+if grep -vE ' (prewarm_[a-z0-9_]+@@PREWARM_0\.1|_ZNK?7prewarm.*@@PREWARM_CXX_0\.1|PREWARM(_CXX)?_0\.1)$' symbols; then
   echo 'libprewarm.so: should not export these' >&2
   exit 1
 fi
@@ -106,4 +105,4 @@ while read -r name; do
     printf 'libprewarm.so: %s is not exported\n' "$name" >&2
     exit 1
   fi
-done < <(grep -oE '\bprewarm_[a-z_]+\(' "$prefix/include/prewarm/prewarm.h" | tr -d '(' | sort -u)
+done < <(grep -hoP '\bprewarm_[a-z0-9_]+(?=\((?!\d))' "$prefix"/include/prewarm/{prewarm,posix_spawn}.h | sort -u)
