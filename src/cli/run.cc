@@ -145,16 +145,16 @@ void report_unwarmed(const RunOptions& options, const std::string& why) {
   become(interpreter.path, std::move(argv), environment({}, {}, {}));
 }
 
-// ld.so ignores preloading, and bash would find the settings in its environment, where an exec
-// changes privileges.
-bool may_preload(const RunOptions& options) {
-  if (::getuid() != ::geteuid() || ::getgid() != ::getegid()) return false;
-  return options.max_warm > 0 || options.stats || !options.stats_json.empty();
-}
-
 // The loadable for this bash; empty, and said why, if it is not to be warmed.
 std::string loadable_for(const std::string& bash, const RunOptions& options) {
-  if (!may_preload(options)) return {};
+  if (options.max_warm == 0 && !options.stats && options.stats_json.empty()) return {};
+  // And bash would find the settings in its environment.
+  if (::getuid() != ::geteuid() || ::getgid() != ::getegid()) {
+    report_unwarmed(options,
+                    "the effective user or group is not the real one, and then the "
+                    "dynamic linker preloads nothing");
+    return {};
+  }
   std::string loadable = find_loadable();
   if (!loadable.empty() && park::fits_into(loadable.c_str(), bash.c_str())) return loadable;
   const auto reason =

@@ -18,7 +18,8 @@ _mixed = calls + "\n" + each("x=$({{mirror $i-s --say said}}); {{mirror $i-p}} |
 users = [
     Context("other_user", calls, wrapper=need.as_lone_user, needs=_other_user),
     brokered("other_user_subshell",
-             each("( {{mirror $i}}; : )"), wrapper=need.as_lone_user, needs=_other_user),
+             each("( {{mirror $i}}; : )"), wrapper=need.as_lone_user, needs=_other_user,
+             expect_warm=False),
     Context("nobody",
             calls, wrapper=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
             needs=_other_user),
