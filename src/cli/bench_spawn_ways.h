@@ -65,7 +65,7 @@ struct SpawnWayKind {
 std::span<const SpawnWayKind> spawn_way_kinds();
 const SpawnWayKind* find_spawn_way(std::string_view name);
 
-os::Result<std::unique_ptr<SpawnWay>> make_ring_way(Backend backend, bool own_task,
+os::Result<std::unique_ptr<SpawnWay>> make_ring_way(const RingOptions& options,
                                                     const SpawnTarget& target);
 os::Result<std::unique_ptr<SpawnWay>> make_command_way(const SpawnTarget& target,
                                                        SpawnParking& parking);

@@ -74,6 +74,7 @@ int prewarm_ring_create(const prewarm_ring_options* given, prewarm_ring** ring) 
   options.completions = from.completions;
   options.backend = static_cast<Backend>(from.backend);
   options.own_task = from.own_task != 0;
+  options.awake_us = from.awake_us;
   options.opcode_clone = from.opcode_clone;
   options.opcode_exec = from.opcode_exec;
   auto made = SpawnRing::create(options);

@@ -20,6 +20,7 @@ using cold::Chain;
 
 constexpr unsigned kMostEntries = 65536;
 constexpr unsigned kMostCompletions = 65536;
+constexpr unsigned kMostAwakeUs = 1'000'000;
 
 std::uint64_t signal_mask_of_thread() {
   std::uint64_t mask = 0;
@@ -115,8 +116,8 @@ void SpawnRing::State::refuse(std::span<const Operation> chain, int clone_result
 
 Result<SpawnRing> SpawnRing::create(const RingOptions& options) {
   if (options.entries == 0 || options.entries > kMostEntries ||
-      options.completions > kMostCompletions) {
-    return os::failed_with(EINVAL, "create a ring of that size");
+      options.completions > kMostCompletions || options.awake_us > kMostAwakeUs) {
+    return os::failed_with(EINVAL, "create a ring with these options");
   }
   const unsigned entries = std::bit_ceil(options.entries);
   const unsigned wanted = options.completions != 0 ? options.completions : entries * 4;
