@@ -88,7 +88,8 @@ def compile_all(directory):
 def run(command, directory, path=os.environ["PATH"]):
     # In a group of its own: what hangs ends with it.
     child = subprocess.Popen([*command, directory], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             start_new_session=True, pass_fds=[INHERITABLE], env=os.environ | {"PATH": path, "LC_ALL": "C.UTF-8"})
+                             start_new_session=True, pass_fds=[INHERITABLE],
+                             env=os.environ | {"PATH": path, "LC_ALL": "C.UTF-8"})
     try:
         out, err = child.communicate(timeout=60)
     except subprocess.TimeoutExpired:
