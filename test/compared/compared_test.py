@@ -91,7 +91,7 @@ def run(command, directory, path=os.environ["PATH"]):
                              start_new_session=True, pass_fds=[INHERITABLE],
                              env=os.environ | {"PATH": path, "LC_ALL": "C.UTF-8"})
     try:
-        out, err = child.communicate(timeout=60)
+        out, err = child.communicate(timeout=200)
     except subprocess.TimeoutExpired:
         return None, b"", "it hangs"
     finally:
