@@ -63,9 +63,9 @@ def _judge(test, preloaded, timeout_s):
     elif subject.calls_elsewhere:
         result.note = f"{subject.calls_elsewhere} calls were answered by the C library"
     else:
-        result.note = f"{subject.calls} calls"
+        result.note = f"calls: {subject.calls}"
         if subject.cases:
-            result.note = f"{subject.cases} cases, {result.note}"
+            result.note = f"cases: {subject.cases}, {result.note}"
     return result
 
 
