@@ -104,7 +104,7 @@ def _run_all(options, work):
     preloaded = trial.Preloaded(options.library, EXPORTS, work)
     results, skipped = [], []
     for name in options.suite or SUITES:
-        place = options.open_posix if name == "open-posix" else options.cache / name
+        place = options.open_posix if name == "open-posix" else options.cache
         try:
             tests = SUITES[name](place, work, options.archive.absolute())
         except Unavailable as reason:
