@@ -140,6 +140,17 @@ TEST_F(OwnedProcessTest, KillGroupReachesGrandchildren) {
   EXPECT_EQ(late.error().code, ESRCH);
 }
 
+TEST_F(OwnedProcessTest, NumbersThatMeanOtherProcessesAreRefused) {
+  for (const pid_t pid : {-5, -1, 0, 1}) {
+    Process process(pid);
+    process.set_kill_group(true);
+    const auto sent = process.kill(0);  // which would only ask
+    ASSERT_FALSE(sent) << pid;
+    EXPECT_EQ(sent.error().code, ESRCH);
+    EXPECT_FALSE(process.wait()) << pid;
+  }
+}
+
 TEST_F(OwnedProcessTest, NoOtherChildIsWaitedFor) {
   os::Child other([] { return 5; });
   ASSERT_TRUE(os::has_ended(os::open_pid(other.pid())));
