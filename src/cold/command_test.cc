@@ -214,6 +214,25 @@ TEST_F(CommandTest, ACallerWithoutStreamsCanHavePipes) {
             0);
 }
 
+// Else what such a caller prints would go to the program.
+TEST_F(CommandTest, PipesOfACallerWithoutStreamsAreNoStreams) {
+  EXPECT_EQ(without_streams([] {
+              auto process = Command("cat").in(Stdio::pipe()).out(Stdio::pipe()).spawn();
+              if (!process) return 1;
+              if (process->in().get() < 3 || process->out().get() < 3) return 2;
+              return process->wait().value().success() ? 0 : 3;
+            }),
+            0);
+}
+
+TEST_F(CommandTest, PipesAreNotForOtherPrograms) {
+  auto process = Command("cat").in(Stdio::pipe()).out(Stdio::pipe()).spawn();
+  ASSERT_TRUE(process);
+  EXPECT_EQ(::fcntl(process->in().get(), F_GETFD), FD_CLOEXEC);
+  EXPECT_EQ(::fcntl(process->out().get(), F_GETFD), FD_CLOEXEC);
+  EXPECT_TRUE(process->wait().value().success());
+}
+
 TEST_F(CommandTest, WhatTheCallerHasClosedStaysClosed) {
   // Only its errors are a pipe, whose ends could have got the numbers 0 and 1.
   EXPECT_EQ(without_streams([] {
