@@ -12,6 +12,9 @@ foreach(library prewarm-agent prewarm-spawn)
             PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
   endif()
 endforeach()
+if(TARGET prewarm-spawn)
+  install(FILES man/prewarm_posix_spawn.3 DESTINATION share/man/man3)
+endif()
 if(TARGET prewarm-bash)
   # Under the name by which `enable -f prewarm` finds it.
   install(PROGRAMS $<TARGET_FILE:prewarm-bash> DESTINATION lib/bash RENAME prewarm

@@ -75,7 +75,7 @@ TEST_F(PreloadTest, TheCLibraryGetsWhatIsNotUnderstood) {
 
 TEST_F(PreloadTest, ShowsNothingElse) {
   EXPECT_EQ(::dlsym(library_, "prewarm_posix_spawn"), nullptr);
-  EXPECT_EQ(::dlsym(library_, "posix_spawn_2_15"), nullptr);
+  EXPECT_EQ(::dlsym(library_, "spawn_2_15"), nullptr);
 }
 
 }  // namespace
