@@ -117,6 +117,7 @@ int prewarm_ring_reap(prewarm_ring* ring, prewarm_completion* completions, size_
 int prewarm_ring_wait(prewarm_ring* ring, prewarm_completion* completions, size_t size,
                       int timeout_ms) {
   if (ring == nullptr || completions == nullptr) return -EFAULT;
+  if (size == 0) return -EINVAL;
   return take_completions(completions, size, [&](std::span<Completion> piece, bool first) {
     if (!first) return static_cast<int>(ring->ring.reap(piece));
     const auto count = ring->ring.wait(piece, timeout_ms);
