@@ -14,7 +14,6 @@
 
 #include "cold/executor_libc.h"
 #include "os/raw_syscall.h"
-#include "os/scheduling.h"
 
 #ifndef SYS_landlock_restrict_self
 #define SYS_landlock_restrict_self 446  // the same for all processors
@@ -291,13 +290,6 @@ long executor::execute(const Chain& chain, const Operation& o) { return cold::ex
     raw_syscall(SYS_set_robust_list, arg(&robust), sizeof robust);
   }
   if (chain.reset_handlers) reset_handlers();
-  if (chain.from_batch_task) {
-    os::Scheduling own;
-    if (os::get_scheduling(own)) {
-      own.policy = os::kUsualPolicy;
-      os::set_scheduling(own);
-    }
-  }
   for (std::uint32_t i = 1; i < chain.count; ++i) {
     chain.at = i;
     if ((chain.gate.load() & kCancelled) != 0) end();

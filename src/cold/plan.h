@@ -57,7 +57,6 @@ struct Chain {
   bool shares_memory = true;
   bool keeps_capabilities = false;  // an ambient capability is to outlive a change of user
   bool changes_identity = false;
-  bool from_batch_task = false;  // who makes the task is a batch task only for its own purposes
   pid_t parent = 0;              // for the death signal: process,
   pid_t parent_task = 0;         // and thread, that made the task
 

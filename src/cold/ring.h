@@ -92,7 +92,6 @@ struct SpawnRing::State {
   void end_thread();
   void tell_thread();
   void run_thread();
-  void become_batch_task();
   bool look_for_work();
   bool has_work();
 
@@ -101,7 +100,6 @@ struct SpawnRing::State {
   // What the thread does; it is told of new work by setting this to busy.
   enum : std::uint32_t { busy, asleep, looking };
   cold::Word doing{busy};
-  bool is_batch_task = false;
   cold::Word ended{0};                    // 1: the thread doesn't touch this any more
   std::atomic<bool> stays_parent{false};  // children are signalled when the thread ends: it doesn't
 

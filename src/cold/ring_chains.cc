@@ -52,7 +52,6 @@ void SpawnRing::State::start_pending() {
 
 void SpawnRing::State::start(Chain& chain) {
   const Operation clone = chain.operations[0].what;
-  chain.from_batch_task = is_batch_task;
   cold::Started started = backend == Backend::posix_spawn
                               ? cold::start_posix_spawn(chain)
                               : cold::start_task(chain, *chain.block, backend);

@@ -2,6 +2,7 @@
 //
 // The ring's own thread: makes the tasks, and collects what has ended.
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -82,7 +83,7 @@ bool SpawnRing::State::has_work() {
 // True: there is something to do. False: there has been nothing for as long as was asked for.
 bool SpawnRing::State::look_for_work() {
   if (options.awake_us == 0) return false;
-  constexpr int kLooksAtOnce = 32;  // between those that take the lock
+  constexpr int kLooksAtOnce = 64;  // between those that take the lock
   const std::int64_t until = cold::monotonic_now() + std::int64_t{options.awake_us} * 1000;
   doing.store(looking);
   while (cold::monotonic_now() < until) {
@@ -92,22 +93,13 @@ bool SpawnRing::State::look_for_work() {
       if (doing.load(std::memory_order_acquire) == busy) return has_work();
       os::relax();
     }
+    // What it has just started may be waiting for this very processor.
+    ::sched_yield();
   }
   return false;
 }
 
-// Whoever wakes it is the caller of submit, who would rather go on: a batch task doesn't preempt.
-// Only tasks that run our own code can go back to what is usual.
-void SpawnRing::State::become_batch_task() {
-  if (backend == Backend::posix_spawn || backend == Backend::io_uring) return;
-  os::Scheduling own;
-  if (!os::get_scheduling(own) || own.policy != os::kUsualPolicy) return;
-  own.policy = os::kBatchPolicy;
-  is_batch_task = os::set_scheduling(own);
-}
-
 void SpawnRing::State::run_thread() {
-  become_batch_task();
   std::int64_t patience = cold::kImpatient;
   for (;;) {
     start_pending();
