@@ -34,6 +34,7 @@ std::unexpected<Error> not_ours() {
 
 // The first that works here.
 Result<Backend> choose(Backend wanted) {
+  if (wanted == Backend::io_uring) return wanted;  // depends on the options, see create
   if (wanted != Backend::automatic) {
     if (auto works = probe(wanted); !works) return std::unexpected(works.error());
     return wanted;
@@ -126,6 +127,11 @@ Result<SpawnRing> SpawnRing::create(const RingOptions& options) {
   const auto backend = choose(options.backend);
   if (!backend) return std::unexpected(backend.error());
   auto state = std::make_unique<State>(options, *backend, entries, completions);
+  if (*backend == Backend::io_uring) {
+    auto uring = cold::IoUring::create(options.opcode_clone, options.opcode_exec);
+    if (!uring) return std::unexpected(uring.error());
+    state->uring = std::move(*uring);
+  }
   if (options.own_task) {
     if (auto begun = state->begin_thread(); !begun) return std::unexpected(begun.error());
   }

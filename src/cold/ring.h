@@ -15,6 +15,7 @@
 #include "cold/blocks.h"
 #include "cold/completions.h"
 #include "cold/futex.h"
+#include "cold/io_uring.h"
 #include "prewarm/spawn.h"
 
 namespace prewarm {
@@ -64,6 +65,9 @@ struct SpawnRing::State {
   const pid_t owner;
   const unsigned entries;
 
+  std::unique_ptr<cold::IoUring> uring;  // of that backend
+  std::mutex uring_mutex;
+
   cold::Completions completions;  // has a mutex of its own, which is taken last
 
   std::mutex mutex;  // for what follows
@@ -105,6 +109,7 @@ struct SpawnRing::State {
 
  private:
   void start(Chain& chain);
+  cold::Started start_by_backend(Chain& chain);
   void settle(Chain& chain);
   void reap_detached();
 };
