@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Writes the seeds of all fuzzers: fuzz/make_seeds.py [DIRECTORY] (default: corpus beside this file).
 
-The layouts are those of src/launch/wire.h, settings.h, profile.h and <elf.h>; when one changes, change
-it here and run this again. Files of other names in the corpus (inputs that once failed) are left alone.
+The layouts are those of src/launch/wire.h, settings.h, profile.h, <elf.h> and, of rows of operations, what
+fuzz_chain.cc reads; when one changes, change it here and run this again. Files of other names in the corpus (inputs that once failed) are left alone.
 """
 
 import struct
@@ -168,9 +168,77 @@ def profiles():
     yield "too-many-entries", head + b"".join(b"1 0 /%d\n" % i for i in range(65))
 
 
+# ---- Rows of operations: as fuzz_chain.cc reads them ----------------------------------------------
+
+LINK, HARD, NO_DATA, NO_EXTRA, ANOTHER, NO_ENV, TOO_LARGE = (1 << n for n in range(7))
+CODES = """clone exec exec_fd open dup close close_range keep_only chdir fchdir chroot umask setsid setpgid
+    take_terminal drop_terminal foreground signal_mask signal_default signal_ignore death_signal user group
+    groups reset_ids ambient_capability no_new_privileges id_maps limit nice scheduler affinity oom_score
+    cgroup unshare seccomp landlock trace_me""".split()
+MINUS_ONE = 0xC4  # in Input::number
+
+
+def text(value):
+    return bytes([len(value)]) + value
+
+
+def row_of_strings(values):
+    return bytes([len(values)]) + b"".join(map(text, values))
+
+
+def wide(value):
+    size = (value.bit_length() + 7) // 8
+    return bytes([size]) + value.to_bytes(size, "big")
+
+
+def step(code, how=LINK, fd=0, other=0, value=0, more=0, rest=b""):
+    number = CODES.index(code) if isinstance(code, str) else code
+    return bytes([number, how, fd, other]) + wide(value) + wide(more) + rest
+
+
+def execute(path, argv=None, env=(), how=0):
+    rest = b"" if how & NO_DATA else text(path)
+    rest += b"" if argv is None else row_of_strings(argv)
+    rest += b"" if how & NO_ENV else row_of_strings(env)
+    return step("exec", how, rest=rest)
+
+
+def chains():
+    nothing = text(b"") * 2
+    clone = step("clone", fd=MINUS_ONE, other=17, more=1, rest=nothing)
+    run = execute(b"/bin/true", [b"true", b"-x"], [b"A=1", b""])
+    yield "shortest", clone + run
+    yield "path-search", clone + execute(b"/a/ls", [b"ls"], [b"A=1"], LINK) + execute(b"/b/ls", None, [b"A=1"], LINK) + run
+    yield "two-chains", (clone + run) * 2
+    yield "without-clone", run + step("umask", 0, rest=nothing)
+    yield "two-clones", clone + clone + run
+    yield "unlinked-clone", clone[:1] + b"\0" + clone[2:] + run
+    yield "unknown-codes", clone + step(38, rest=nothing) + step(0xF0, rest=nothing) + step(0xFF, 0, rest=nothing)
+    yield "nulls", clone + execute(b"", [], [], LINK | NO_DATA) + execute(b"x", None, [], LINK | NO_EXTRA | NO_ENV)
+    every = {
+        "keep_only": b"\3" + bytes([3, 1, 1, 3, 5, 5]),
+        "groups": b"\2\1\2",
+        "affinity": b"\1\1\3",
+        "seccomp": b"\2" + b"\6\0\0\0" * 2,
+        "exec": text(b"p") + row_of_strings([b"p"]) + row_of_strings([]),
+        "exec_fd": text(b"") + row_of_strings([]),
+    }
+    steps = [step(code, rest=every.get(code, text(b"0 0 1") * 2)) for code in CODES if code != "clone"]
+    yield "every-operation", clone + b"".join(steps)
+    yield "same-target-twice", clone + step("keep_only", rest=b"\2" + bytes([3, 1, 4, 1])) + run
+    yield "sizes-too-large", clone + b"".join(step(c, LINK | TOO_LARGE, rest=every[c]) for c in ("keep_only", "groups", "affinity"))
+    yield "many", clone + step("umask", HARD, value=0o22, rest=nothing) * 70
+
+
 def main():
     corpus = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent / "corpus"
-    kinds = {"fuzz_request": requests, "fuzz_settings": settings, "fuzz_elf": programs, "fuzz_profile": profiles}
+    kinds = {
+        "fuzz_request": requests,
+        "fuzz_settings": settings,
+        "fuzz_elf": programs,
+        "fuzz_profile": profiles,
+        "fuzz_chain": chains,
+    }
     for name, seeds in kinds.items():
         directory = corpus / name
         directory.mkdir(parents=True, exist_ok=True)
