@@ -2,13 +2,14 @@
 //
 // Starting the bash that looks at the script.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstring>
+#include <vector>
 
 #include "bash/scan.h"
-#include "os/shared_spawn.h"
 
 extern "C" char** environ;
 
@@ -21,23 +22,6 @@ bool is_wanted(const char* variable) {
          std::strncmp(variable, "BASH_ENV=", 9) != 0 && std::strncmp(variable, "ENV=", 4) != 0;
 }
 
-void fill(os::SharedSpawn& spawn, const std::string& script, const std::string& loadable) {
-  char self[4096];
-  const ssize_t n = ::readlink("/proc/self/exe", self, sizeof self);
-  spawn.path.assign(self, n > 0 ? static_cast<std::size_t>(n) : 0);
-  spawn.strings.reserve(8);
-  spawn.strings = {"bash",
-                   "-n",
-                   "--",
-                   script,
-                   "LD_PRELOAD=" + loadable,
-                   std::string(launch::kScanVariable) + "=3"};
-  for (std::size_t i = 0; i < 4; ++i) spawn.argv.push_back(spawn.strings[i].data());
-  for (std::size_t i = 4; i < 6; ++i) spawn.env.push_back(spawn.strings[i].data());
-  spawn.append_environment(environ, is_wanted);
-  spawn.terminate();
-}
-
 }  // namespace
 
 bool Look::start(const std::string& script, const std::string& loadable, int floor) {
@@ -48,11 +32,28 @@ bool Look::start(const std::string& script, const std::string& loadable, int flo
   void* at = ::mmap(nullptr, kSize, PROT_READ, MAP_SHARED, memory.get(), 0);
   if (at == MAP_FAILED) return false;
   table_ = static_cast<launch::ScanTable*>(at);
-  // Never freed: nobody tells when the child has exec'd, and it is small.
-  auto* spawn = new os::SharedSpawn;
-  fill(*spawn, script, loadable);
-  spawn->descriptors = {null.get(), null.get(), null.get(), memory.get()};
-  pid_ = os::spawn_shared(*spawn);
+  char self[4096] = {};
+  if (::readlink("/proc/self/exe", self, sizeof self - 1) <= 0) return false;
+  std::string preload = "LD_PRELOAD=" + loadable;
+  std::string scan = std::string(launch::kScanVariable) + "=3";
+  std::vector<char*> env = {preload.data(), scan.data()};
+  for (char** e = environ; *e != nullptr; ++e) {
+    if (is_wanted(*e)) env.push_back(*e);
+  }
+  env.push_back(nullptr);
+  std::string path = script;
+  char bash[] = "bash";
+  char only_read[] = "-n";
+  char end[] = "--";
+  char* const argv[] = {bash, only_read, end, path.data(), nullptr};
+  const Inherited descriptors[] = {
+      {null.get(), 0}, {null.get(), 1}, {null.get(), 2}, {memory.get(), 3}};
+  sigset_t none;
+  ::sigemptyset(&none);
+  const Operation chain[] = {op::clone({.pidfd = false}).link(), op::keep_only(descriptors).link(),
+                             op::signal_mask(none).link(), op::exec(self, argv, env.data())};
+  constexpr std::uint32_t kDescriptorsKept = 1;
+  pid_ = task_.start(chain, kDescriptorsKept);
   return pid_ > 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "cold/host_task.h"
 #include "launch/scan_table.h"
 #include "os/fd.h"
 
@@ -28,6 +29,7 @@ class Look {
 
  private:
   launch::ScanTable* table_ = nullptr;
+  cold::HostTask task_;
   pid_t pid_ = 0;
 };
 

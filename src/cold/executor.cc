@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -258,7 +259,13 @@ bool run(Chain& chain, PlannedOperation& planned) {
   return !o.hard_linked;
 }
 
-[[noreturn]] void end() {
+void tell(Chain& chain) {
+  chain.told.store(1, std::memory_order_release);
+  raw_syscall(SYS_futex, arg(&chain.told), FUTEX_WAKE, 1);
+}
+
+[[noreturn]] void end(Chain& chain) {
+  if (chain.awaited != 0) tell(chain);
   raw_syscall(SYS_kill, raw_syscall(SYS_getpid), SIGKILL);
   // Still here: the first process of a pid namespace doesn't hear its own signals, and a seccomp
   // filter of the chain may forbid anything.
@@ -292,10 +299,11 @@ long executor::execute(const Chain& chain, const Operation& o) { return cold::ex
   if (chain.reset_handlers) reset_handlers();
   for (std::uint32_t i = 1; i < chain.count; ++i) {
     chain.at = i;
-    if ((chain.gate.load() & kCancelled) != 0) end();
-    if (!run(chain, chain.operations[i])) end();
+    if ((chain.gate.load() & kCancelled) != 0) end(chain);
+    if (!run(chain, chain.operations[i])) end(chain);
+    if (i == chain.awaited) tell(chain);
   }
-  end();
+  end(chain);
 }
 
 }  // namespace prewarm::cold

@@ -57,10 +57,12 @@ struct Chain {
   bool shares_memory = true;
   bool keeps_capabilities = false;  // an ambient capability is to outlive a change of user
   bool changes_identity = false;
+  std::uint32_t awaited = 0;     // after this operation `told` is set and woken; 0: never
   pid_t parent = 0;              // for the death signal: process,
   pid_t parent_task = 0;         // and thread, that made the task
 
   // What the task writes.
+  std::atomic<std::uint32_t> told{0};
   std::uint32_t at = 0;  // the operation under way; count: there was none left
   // Bits kExecuting and kCancelled. Whoever comes first wins: a chain that is cancelled will not
   // exec, and one that executes isn't killed.

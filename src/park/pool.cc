@@ -49,30 +49,48 @@ bool is_free(const Program& p) {
   return true;
 }
 
-// Environment and arguments of a program that is to park.
-void prepare_parked(os::SharedSpawn& spawn, const char* path, char* const* env,
-                    const std::string& agent_path, unsigned index, bool may_clone) {
-  spawn.path = path;
+// What a program is started with that is to park.
+struct ParkedStart {
+  std::string preload;
+  std::string place;
+  std::vector<char*> env;
+  bool background;
+};
+
+void prepare_parked(ParkedStart& start, char* const* env, const std::string& agent_path,
+                    unsigned index, bool may_clone) {
+  os::Scheduling own;
+  // A process without timer slack, as only a real-time one is, would get some with the policy.
+  start.background = os::get_scheduling(own) && own.policy == os::kUsualPolicy &&
+                     ::prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0) != 0;
+  start.preload = "LD_PRELOAD=" + agent_path;
+  // Descriptors 3 and 4 are the table and the control socket; the agent moves them itself.
+  start.place = "PREWARM_PARK=3:4:" + std::to_string(index) + (may_clone ? ":1" : ":0") +
+                (start.background ? ":1:" : ":0:") + std::to_string(own.runtime);
+  start.env = {start.preload.data(), start.place.data()};
+  for (char* const* e = env; *e != nullptr; ++e) start.env.push_back(*e);
+  start.env.push_back(nullptr);
+}
+
+// Every signal is blocked and none ignored, whatever the caller has. `descriptors` must be kept
+// until they have been (kDescriptorsKept).
+constexpr std::uint32_t kDescriptorsKept = 1;
+std::vector<Operation> parking_chain(const char* path, const ParkedStart& start,
+                                     std::span<const Inherited> descriptors) {
   // If the agent could not be loaded after all, the program would run: so it is asked for nothing
   // but its version, under a name that no multi-call program knows.
   static char name[] = "prewarm-parked";
   static char version[] = "--version";
-  spawn.argv = {name, version};
-  spawn.strings.reserve(4);
-  spawn.strings.push_back("LD_PRELOAD=" + agent_path);
-  // Descriptors 3 and 4 are the table and the control socket; the agent moves them itself.
-  os::Scheduling own;
-  // A process without timer slack, as only a real-time one is, would get some with the policy.
-  spawn.background = os::get_scheduling(own) && own.policy == os::kUsualPolicy &&
-                     ::prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0) != 0;
-  spawn.strings.push_back("PREWARM_PARK=3:4:" + std::to_string(index) + (may_clone ? ":1" : ":0") +
-                          (spawn.background ? ":1:" : ":0:") + std::to_string(own.runtime));
-  for (auto& s : spawn.strings) spawn.env.push_back(s.data());
-  spawn.append_environment(env);
-  spawn.terminate();
-  spawn.directory = "/";
-  spawn.block_signals = true;
-  spawn.default_signals = true;
+  static char* const argv[] = {name, version, nullptr};
+  sigset_t all;
+  ::sigfillset(&all);
+  std::vector<Operation> chain = {op::clone({.pidfd = false}), op::keep_only(descriptors),
+                                  op::signal_mask(all), op::signal_default(all)};
+  if (start.background) chain.push_back(op::scheduler(SCHED_BATCH, 0));
+  chain.push_back(op::chdir("/"));
+  for (Operation& o : chain) o = o.link();
+  chain.push_back(op::exec(path, argv, start.env.data()));
+  return chain;
 }
 
 }  // namespace
@@ -257,11 +275,15 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   program.want.store(may_clone ? std::min({want, kMostIdleClones, options_.max_warm - reserved - 1})
                                : 0);
   program.state.store(static_cast<std::uint32_t>(ProgramState::starting));
-  entry.spawn = std::make_unique<os::SharedSpawn>();
-  prepare_parked(*entry.spawn, path, env, options_.agent_path, index, may_clone);
-  entry.spawn->descriptors = {null_fd_.get(), null_fd_.get(), null_fd_.get(), table_fd_.get(),
-                              theirs.get()};
-  const pid_t pid = os::spawn_shared(*entry.spawn);
+  ParkedStart start;
+  prepare_parked(start, env, options_.agent_path, index, may_clone);
+  const Inherited descriptors[] = {{null_fd_.get(), 0},
+                                   {null_fd_.get(), 1},
+                                   {null_fd_.get(), 2},
+                                   {table_fd_.get(), 3},
+                                   {theirs.get(), 4}};
+  entry.task = std::make_unique<cold::HostTask>();
+  const pid_t pid = entry.task->start(parking_chain(path, start, descriptors), kDescriptorsKept);
   if (pid < 0) {
     program.state.store(static_cast<std::uint32_t>(ProgramState::vacant));
     return std::unexpected(Reason::system_refused);
@@ -343,7 +365,7 @@ Reason Pool::open_program(unsigned index) {
   if (s != ProgramState::parked) return Reason::not_parked_yet;
   if (entry.opened) return Reason::none;
   if (!is_owner()) return Reason::not_parked_yet;
-  entry.spawn.reset();
+  entry.task.reset();
   if ((program.clonable.load() != 0 && !receive_sockets(entry)) || !read_manifest(index)) {
     retire(index);
     return Reason::file_changed;

@@ -16,11 +16,11 @@
 #include <string>
 #include <vector>
 
+#include "cold/host_task.h"
 #include "launch/reason.h"
 #include "launch/request.h"
 #include "os/fd.h"
 #include "os/result.h"
-#include "os/shared_spawn.h"
 #include "park/eligibility.h"
 #include "park/table.h"
 
@@ -178,7 +178,7 @@ class Pool {
     std::vector<os::Fd> slot_sockets;
     std::vector<WatchedFile> files;
     std::vector<WatchedVariable> variables;
-    std::unique_ptr<os::SharedSpawn> spawn;
+    std::unique_ptr<cold::HostTask> task;  // until the program is known to be parked
     bool asks_parent = false;
     bool opened = false;
     bool stale = false;

@@ -244,7 +244,9 @@ Ended Pool::note_ended(pid_t pid, int status) {
     if (program.pid.load() == pid) {
       program.pid.store(0);
       const ProgramState was = state_of_program(program);
-      if (was == ProgramState::starting && WIFEXITED(status)) {
+      const auto& task = entries_[i].task;
+      const bool failed = WIFEXITED(status) || (task != nullptr && task->has_failed());
+      if (was == ProgramState::starting && failed) {
         // It ended by itself, and would do so again.
         program.reason.store(static_cast<std::uint32_t>(Reason::agent_failed));
         program.state.store(static_cast<std::uint32_t>(ProgramState::refused));
