@@ -15,6 +15,9 @@ endforeach()
 if(TARGET prewarm-child-static)
   install(TARGETS prewarm-child-dynamic prewarm-child-static RUNTIME DESTINATION lib/prewarm)
 endif()
+if(TARGET prewarm-spawn)
+  install(FILES man/prewarm_posix_spawn.3 DESTINATION share/man/man3)
+endif()
 if(TARGET prewarm-bash)
   # Under the name by which `enable -f prewarm` finds it.
   install(PROGRAMS $<TARGET_FILE:prewarm-bash> DESTINATION lib/bash RENAME prewarm

@@ -19,7 +19,9 @@ set(version_script "${PROJECT_SOURCE_DIR}/cmake/libprewarm.map")
 set(objects $<TARGET_OBJECTS:prewarm_core_spawn> $<TARGET_OBJECTS:prewarm_executor>)
 add_library(prewarm_library SHARED ${objects})
 target_link_options(prewarm_library PRIVATE
-  "-Wl,--version-script=${version_script}" -Wl,--no-undefined -Wl,--gc-sections -Wl,-z,now -Wl,-z,relro)
+  "-Wl,--version-script=${version_script}" -Wl,--exclude-libs,ALL -Wl,--no-undefined -Wl,--gc-sections -Wl,-z,now -Wl,-z,relro)
+# For the io_uring backend, and inside: who uses the shared library needs nothing of it.
+target_link_libraries(prewarm_library PRIVATE ${URING_LIBRARY})
 add_library(prewarm_library_static STATIC ${objects})
 set_target_properties(prewarm_library PROPERTIES
   VERSION ${PROJECT_VERSION} SOVERSION 0 LINK_DEPENDS "${version_script}" EXPORT_NAME prewarm)
@@ -32,7 +34,7 @@ foreach(library prewarm_library prewarm_library_static)
     "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
 endforeach()
 # A C program that is linked with the archive needs what its C++ needs.
-target_link_libraries(prewarm_library_static INTERFACE $<$<LINK_LANGUAGE:C>:stdc++>)
+target_link_libraries(prewarm_library_static INTERFACE $<$<LINK_LANGUAGE:C>:stdc++> uring)
 
 # ---- Installed ---------------------------------------------------------------------------------------
 # Here CMAKE_INSTALL_LIBDIR is right: it is Debian's directory of the architecture if the prefix is /usr.

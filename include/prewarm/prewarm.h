@@ -205,9 +205,10 @@ typedef struct prewarm_ring_options {
   int own_task;     /* a task of the ring's own makes the tasks; there is a descriptor to poll */
   int opcode_clone; /* of kernels that have them; else -1 */
   int opcode_exec;
+  unsigned awake_us; /* how long that task looks for more work before it sleeps */
 } prewarm_ring_options;
 #define PREWARM_RING_OPTIONS_INIT \
-  {sizeof(prewarm_ring_options), 256, 0, PREWARM_BACKEND_AUTOMATIC, 1, -1, -1}
+  {sizeof(prewarm_ring_options), 256, 0, PREWARM_BACKEND_AUTOMATIC, 1, -1, -1, 0}
 
 typedef struct prewarm_completion {
   uint64_t user_data;

@@ -241,6 +241,10 @@ struct RingOptions {
   // inherit what that thread inherited when the ring was made: affinity, nice value, scheduling.
   // Without it submit() makes the tasks itself, and completions are found by whoever reaps.
   bool own_task = true;
+  // How long that task looks for more work before it sleeps, in µs; what is submitted meanwhile
+  // costs the caller no system call, but a processor is busy for so long (like io_uring's
+  // sq_thread_idle). At most a second.
+  unsigned awake_us = 0;
   // io_uring's opcodes aren't in any released kernel; where a kernel has them, these are theirs.
   int opcode_clone = -1;
   int opcode_exec = -1;

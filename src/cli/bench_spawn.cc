@@ -203,7 +203,7 @@ SpawnReport SpawnBench::finish() {
         fmt::format("What copies a caller that has touched 1 GiB was started {} times only.",
                     extent_.rounds * std::max(1U, extent_.starts / kFewer)));
   report_.notes.push_back(fmt::format(
-      "Spawns per second are of {} rounds, {} spawns each.",
+      "Spawns per second are medians of rounds of {1} spawns, {0} of them.",
       (extent_.rounds + extent_.rate_every - 1) / extent_.rate_every, extent_.rate_starts));
   if (report_.quick) {
     report_.notes.push_back(fmt::format("{} MiB stand for 1 GiB.", extent_.most_memory));

@@ -146,7 +146,8 @@ os::Result<std::unique_ptr<SpawnWay>> make_way(Caller& caller, const std::string
                                                const std::string& program) {
   const SpawnWayKind* kind = find_spawn_way(name);
   if (kind == nullptr) return os::failed_with(EINVAL, "start by", name);
-  const std::string path = std::getenv("PATH") == nullptr ? "" : std::getenv("PATH");
+  const char* variable = std::getenv("PATH");
+  const std::string path = variable == nullptr ? "" : variable;
   return kind->make({program, path.substr(path.rfind(':') + 1)}, caller.parking);
 }
 
@@ -248,7 +249,7 @@ int bench_spawn_caller(const SpawnCallerOptions& options) {
   // What is under way ends by itself.
   while (::waitpid(-1, nullptr, 0) > 0) {
   }
-  std::cout << "failed " << served.error().message() << std::endl;
+  std::cout << "failed " << served.error().message() << '\n' << std::flush;
   return EXIT_FAILURE;
 }
 

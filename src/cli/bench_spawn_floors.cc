@@ -36,12 +36,18 @@ SpawnVerdict judge_floor(const SpawnReport& report, const SpawnFloor& floor) {
   const SpawnCell& cell = *report.find(floor.way, floor.caller, kProgram, floor.outstanding);
   const SpawnCell& reference = *report.find(floor.reference_way, floor.reference_caller, kProgram,
                                             floor.reference_outstanding);
-  SpawnVerdict result{&floor, {floor.kind, name_of(cell), name_of(reference), floor.limit}, {}};
+  SpawnVerdict result{&floor, {floor.kind, name_of(cell), name_of(reference), floor.limit}};
   if (!cell.measured() || !reference.measured()) return result;
   measure::Measured paired;
   paired.series = {{result.demand.reference, {reference.rounds[floor.metric]}},
                    {result.demand.variant, {cell.rounds[floor.metric]}}};
   result.verdict = measure::judge(paired, result.demand);
+  const auto minimum = [&](const SpawnCell& one) {
+    return std::vector<double>{std::ranges::min(one.samples[floor.metric])};
+  };
+  paired.series[0].samples = {minimum(reference)};
+  paired.series[1].samples = {minimum(cell)};
+  result.of_minima = measure::judge(paired, result.demand)->measured;
   return result;
 }
 

@@ -105,6 +105,18 @@ TEST_F(Floors, BlockedAndToTheChildAreTakenFromTheirOwnMetric) {
   EXPECT_DOUBLE_EQ(verdicts[1].verdict->measured, 1);
 }
 
+TEST_F(Floors, MinimaAreTakenOfAllSamples) {
+  set_all();
+  for (SpawnCell& cell : report_.cells) {
+    if (cell.measured() && std::string_view(cell.way->name) == "ring") {
+      cell.samples[kBlocked % cell.samples.size()] = {9, 3, 5};
+    }
+  }
+  const auto verdicts = judge_spawn_floors(report_);
+  EXPECT_DOUBLE_EQ(verdicts[0].of_minima, 20);
+  EXPECT_DOUBLE_EQ(verdicts[0].verdict->measured, 1);
+}
+
 TEST_F(Floors, WhatWasNotMeasuredIsNotJudgedButNamed) {
   set_all();
   for (SpawnCell& cell : report_.cells) {

@@ -50,6 +50,7 @@ Json floor_json(const SpawnVerdict& v) {
                {"measured", v.verdict.has_value()}};
   if (!v.verdict) return json;
   json["of_medians"] = v.verdict->measured;
+  json["of_minima"] = v.of_minima;
   json["rounds_first_quartile"] = v.verdict->rounds.first_quartile;
   json["rounds_median"] = v.verdict->rounds.median;
   json["rounds_third_quartile"] = v.verdict->rounds.third_quartile;

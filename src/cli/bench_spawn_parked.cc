@@ -45,6 +45,8 @@ class ParkedWay : public SpawnWay {
         idle += park::state_of(slot.state) == park::SlotState::idle;
       }
       if (idle + ((program.want.load() + 1) / 2) > program.want.load()) return {};
+      // An order may have found no room: slots are free again only when their programs have ended.
+      parking_.pool().refill(program_);
       const timespec pause{0, kLookNs};
       ::nanosleep(&pause, nullptr);
     }

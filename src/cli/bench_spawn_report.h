@@ -74,7 +74,8 @@ struct SpawnFloor {
 struct SpawnVerdict {
   const SpawnFloor* floor;
   measure::Demand demand;
-  std::optional<measure::Verdict> verdict;  // nothing: one of the two was not measured
+  std::optional<measure::Verdict> verdict{};  // nothing: one of the two was not measured
+  double of_minima = 0;                       // its figure, were it of minima instead of medians
 };
 
 struct SpawnReport {

@@ -81,12 +81,9 @@ class RingWay : public SpawnWay {
 
 }  // namespace
 
-os::Result<std::unique_ptr<SpawnWay>> make_ring_way(Backend backend, bool own_task,
+os::Result<std::unique_ptr<SpawnWay>> make_ring_way(const RingOptions& options,
                                                     const SpawnTarget& target) {
-  if (auto usable = probe(backend); !usable) return std::unexpected(usable.error());
-  RingOptions options;
-  options.backend = backend;
-  options.own_task = own_task;
+  if (auto usable = probe(options.backend); !usable) return std::unexpected(usable.error());
   auto ring = SpawnRing::create(options);
   if (!ring) return std::unexpected(ring.error());
   return std::make_unique<RingWay>(std::move(*ring), target);

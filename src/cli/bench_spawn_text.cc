@@ -114,8 +114,9 @@ std::string floors(const SpawnReport& report) {
       continue;
     }
     met += v.verdict->met;
-    lines += fmt::format("  {:<8}{}: {}\n", measure::verdict_word(*v.verdict), v.floor->about,
-                         measure::verdict_text(*v.verdict));
+    lines += fmt::format("  {:<8}{}: {}, minima {}\n", measure::verdict_word(*v.verdict),
+                         v.floor->about, measure::verdict_text(*v.verdict),
+                         measure::figure_text(v.demand.kind, v.of_minima));
   }
   return fmt::format(
              "{} of {} floors met, static program ('?': the middle half of the rounds disagrees)\n",

@@ -65,7 +65,17 @@ using Made = os::Result<std::unique_ptr<SpawnWay>>;
 
 template <Backend backend, bool own_task>
 Made make_ring(const SpawnTarget& target, SpawnParking&) {
-  return make_ring_way(backend, own_task, target);
+  RingOptions options;
+  options.backend = backend;
+  options.own_task = own_task;
+  return make_ring_way(options, target);
+}
+// Its task doesn't sleep between one spawn and the next.
+Made make_awake_ring(const SpawnTarget& target, SpawnParking&) {
+  RingOptions options;
+  options.backend = Backend::shared_memory;
+  options.awake_us = 5000;
+  return make_ring_way(options, target);
 }
 
 Made make_fork(const SpawnTarget& target, SpawnParking&) {
@@ -83,6 +93,7 @@ constexpr SpawnWayKind kKinds[] = {
     {"vfork", "vfork", kAny, false, false, make_vfork},
     {"posix_spawn", "posix_spawn", kAny, false, false, make_posix_spawn},
     {"ring", "ring", kAny, false, true, make_ring<Backend::shared_memory, true>},
+    {"ring-awake", "ring, awake", kAny, false, true, make_awake_ring},
     {"ring-direct", "ring, no task", kAny, false, true, make_ring<Backend::shared_memory, false>},
     {"ring-vfork", "ring by vfork", kAny, false, true, make_ring<Backend::vfork, false>},
     {"ring-fork", "ring by fork", kAny, true, true, make_ring<Backend::fork, false>},

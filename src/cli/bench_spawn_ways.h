@@ -2,7 +2,8 @@
 //
 // The ways of starting a program that `prewarm bench spawn` compares, all behind one interface.
 // Each looks for the program along PATH, gives it the caller's environment and descriptors 0 to 3,
-// and changes nothing else. All of this runs in the caller (bench_spawn_caller.h).
+// and, but for Command, changes nothing else. All of this runs in the caller
+// (bench_spawn_caller.h).
 #pragma once
 
 #include <sys/types.h>
@@ -65,12 +66,13 @@ struct SpawnWayKind {
 std::span<const SpawnWayKind> spawn_way_kinds();
 const SpawnWayKind* find_spawn_way(std::string_view name);
 
-os::Result<std::unique_ptr<SpawnWay>> make_ring_way(Backend backend, bool own_task,
+os::Result<std::unique_ptr<SpawnWay>> make_ring_way(const RingOptions& options,
                                                     const SpawnTarget& target);
 os::Result<std::unique_ptr<SpawnWay>> make_command_way(const SpawnTarget& target,
                                                        SpawnParking& parking);
 os::Result<std::unique_ptr<SpawnWay>> make_parked_way(const SpawnTarget& target,
                                                       SpawnParking& parking);
+// So many idle clones a pool keeps for one program at most; more would wait for each other.
 inline constexpr unsigned kMostParkedAtOnce = 4;
 
 // Numbers below are the program's; the caller's own descriptors aren't.

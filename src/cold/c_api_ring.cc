@@ -74,6 +74,7 @@ int prewarm_ring_create(const prewarm_ring_options* given, prewarm_ring** ring) 
   options.completions = from.completions;
   options.backend = static_cast<Backend>(from.backend);
   options.own_task = from.own_task != 0;
+  options.awake_us = from.awake_us;
   options.opcode_clone = from.opcode_clone;
   options.opcode_exec = from.opcode_exec;
   auto made = SpawnRing::create(options);
@@ -116,6 +117,7 @@ int prewarm_ring_reap(prewarm_ring* ring, prewarm_completion* completions, size_
 int prewarm_ring_wait(prewarm_ring* ring, prewarm_completion* completions, size_t size,
                       int timeout_ms) {
   if (ring == nullptr || completions == nullptr) return -EFAULT;
+  if (size == 0) return -EINVAL;
   return take_completions(completions, size, [&](std::span<Completion> piece, bool first) {
     if (!first) return static_cast<int>(ring->ring.reap(piece));
     const auto count = ring->ring.wait(piece, timeout_ms);

@@ -103,6 +103,10 @@ TEST_F(CommandChainTest, TheFirstFailureIsTold) {
   EXPECT_EQ(error->message(), "chdir /nowhere: Not a directory");
   EXPECT_EQ(chain.error(failing(chain, 0, EAGAIN))->message(),
             "clone: Resource temporarily unavailable");
+  // A bad argument cancels even the clone.
+  auto results = failing(chain, 2, EFAULT);
+  results[0] = results[1] = -ECANCELED;
+  EXPECT_EQ(chain.error(results)->message(), "chdir /nowhere: Bad address");
 }
 
 TEST_F(CommandChainTest, OfASearchWhatShowsBestWhatIsWrong) {
@@ -125,7 +129,8 @@ TEST_F(CommandChainTest, OfASearchWhatShowsBestWhatIsWrong) {
 TEST_F(CommandChainTest, TheSearchIsAlongThePathOfTheProgram) {
   description_.program = "tool";
   description_.variables["PATH"] = "/only";
-  description_.variables["PATHS"] = "/not:/these:/three";
+  char other[] = "PATHS=/not:/these:/three";
+  environment_[0] = other;
   const CommandChain chain(description_, context_);
   EXPECT_STREQ(static_cast<const char*>(chain.operations().back().data), "/only/tool");
   EXPECT_EQ(chain.operations().size(), 3u);

@@ -8,51 +8,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <thread>
 #include <vector>
 
-#include "cold/left_children.h"
+#include "cold/testing/command.h"
 #include "os/testing.h"
 
 namespace prewarm {
 namespace {
 
-using namespace std::chrono_literals;
+class CommandTest : public CommandFixture {};
 
-Command shell(std::string commands) { return Command("/bin/sh").arg("-c").arg(commands); }
-
-// What a command that succeeds writes.
-std::string output_of(const Command& command) {
-  const auto output = command.capture();
-  EXPECT_TRUE(output) << output.error().message();
-  if (!output) return {};
-  EXPECT_TRUE(output->success()) << output->status.message() << ": " << output->err;
-  EXPECT_EQ(output->err, "");
-  return output->out;
-}
-
-class CommandTest : public ::testing::Test {
- protected:
-  CommandTest() : before_(os::open_descriptors()) {}
-  ~CommandTest() override {
-    EXPECT_TRUE(os::is_childless());
-    os::kill_children();
-    EXPECT_EQ(os::open_descriptors(), before_);
-  }
-
-  os::TempDirectory directory_;
-
- private:
-  std::set<int> before_;
-};
-
-// ---- Arguments, environment, directory
-// -------------------------------------------------------------
+// ---- Arguments, environment, directory ----------------------------------------------------------
 
 TEST_F(CommandTest, PassesArgumentsAsTheyAre) {
   Command command("/usr/bin/printf");
@@ -122,8 +92,7 @@ TEST_F(CommandTest, StartsInItsDirectory) {
   EXPECT_EQ(output_of(Command("./tool").directory(directory_.path())), directory_.path() + "\n");
 }
 
-// ---- Streams and descriptors
-// -----------------------------------------------------------------------
+// ---- Streams and descriptors --------------------------------------------------------------------
 
 TEST_F(CommandTest, StreamsFromAndToFiles) {
   os::write_file(directory_ / "in", "text\n");
@@ -245,6 +214,25 @@ TEST_F(CommandTest, ACallerWithoutStreamsCanHavePipes) {
             0);
 }
 
+// Else what such a caller prints would go to the program.
+TEST_F(CommandTest, PipesOfACallerWithoutStreamsAreNoStreams) {
+  EXPECT_EQ(without_streams([] {
+              auto process = Command("cat").in(Stdio::pipe()).out(Stdio::pipe()).spawn();
+              if (!process) return 1;
+              if (process->in().get() < 3 || process->out().get() < 3) return 2;
+              return process->wait().value().success() ? 0 : 3;
+            }),
+            0);
+}
+
+TEST_F(CommandTest, PipesAreNotForOtherPrograms) {
+  auto process = Command("cat").in(Stdio::pipe()).out(Stdio::pipe()).spawn();
+  ASSERT_TRUE(process);
+  EXPECT_EQ(::fcntl(process->in().get(), F_GETFD), FD_CLOEXEC);
+  EXPECT_EQ(::fcntl(process->out().get(), F_GETFD), FD_CLOEXEC);
+  EXPECT_TRUE(process->wait().value().success());
+}
+
 TEST_F(CommandTest, WhatTheCallerHasClosedStaysClosed) {
   // Only its errors are a pipe, whose ends could have got the numbers 0 and 1.
   EXPECT_EQ(without_streams([] {
@@ -257,153 +245,7 @@ TEST_F(CommandTest, WhatTheCallerHasClosedStaysClosed) {
             0);
 }
 
-// ---- Much input and output
-// -------------------------------------------------------------------------
-
-TEST_F(CommandTest, MuchInBothDirections) {
-  std::string input(std::size_t{5} << 20, '\0');
-  for (std::size_t i = 0; i < input.size(); ++i) input[i] = static_cast<char>(i * 31 >> 7);
-  const auto output = Command("cat").capture({.input = input});
-  ASSERT_TRUE(output && output->success());
-  EXPECT_TRUE(output->out == input);
-}
-
-TEST_F(CommandTest, BothStreamsAreReadBeforeInputIsTaken) {
-  const std::string input(std::size_t{3} << 20, 'i');
-  const auto output = shell("head -c 3000000 /dev/zero >&2; head -c 3000000 /dev/zero; wc -c >&2")
-                          .capture({.input = input});
-  ASSERT_TRUE(output && output->success());
-  EXPECT_EQ(output->out.size(), 3000000u);
-  EXPECT_EQ(output->err.size(), 3000000u + std::string_view("3145728\n").size());
-}
-
-TEST_F(CommandTest, InputThatNobodyReadsIsNoFault) {
-  const auto output = Command("true").capture({.input = std::string(std::size_t{1} << 20, 'i')});
-  ASSERT_TRUE(output);
-  EXPECT_TRUE(output->success());
-  sigset_t pending;
-  ::sigpending(&pending);
-  EXPECT_EQ(::sigismember(&pending, SIGPIPE), 0);
-}
-
-TEST_F(CommandTest, WhatIsTooMuchIsThrownAway) {
-  const auto output =
-      shell("head -c 1000000 /dev/zero; echo -n abcd >&2; exit 3").capture({.max_bytes = 4});
-  ASSERT_TRUE(output);
-  EXPECT_EQ(output->status.code(), 3);
-  EXPECT_TRUE(output->truncated);
-  EXPECT_EQ(output->out, std::string(4, '\0'));
-  EXPECT_EQ(output->err, "abcd");  // just what there is room for
-}
-
-TEST_F(CommandTest, WhatIsTooMuchEndsTheProgram) {
-  const auto output = Command("yes").capture({.max_bytes = 100001, .kill_when_full = true});
-  ASSERT_TRUE(output);
-  EXPECT_TRUE(output->truncated);
-  EXPECT_FALSE(output->timed_out);
-  EXPECT_EQ(output->status.signal(), SIGKILL);
-  EXPECT_EQ(output->out.size(), 100001u);
-}
-
-TEST_F(CommandTest, InputWithoutAPipeIsRefused) {
-  Command command("cat");
-  command.in(Stdio::null());
-  const auto output = command.capture({.input = "text"});
-  ASSERT_FALSE(output);
-  EXPECT_EQ(output.error().code, EINVAL);
-}
-
-// ---- Time, killing, dropping
-// -----------------------------------------------------------------------
-
-TEST_F(CommandTest, RunIsEndedWhenItsTimeIsOver) {
-  const auto ended = Command("sleep").arg("1000").timeout(20ms).run();
-  ASSERT_TRUE(ended);
-  EXPECT_TRUE(ended->timed_out);
-  EXPECT_EQ(ended->status.signal(), SIGKILL);
-  EXPECT_FALSE(ended->success());
-}
-
-TEST_F(CommandTest, RunInTime) {
-  const auto ended = shell("exit 2").timeout(std::chrono::milliseconds(os::kBoundMs)).run();
-  ASSERT_TRUE(ended);
-  EXPECT_FALSE(ended->timed_out);
-  EXPECT_EQ(ended->status.code(), 2);
-}
-
-TEST_F(CommandTest, CaptureIsEndedWhenItsTimeIsOver) {
-  // The time begins when it runs; what it wrote until then is there if it got that far, so wait for
-  // it by the program's own means.
-  Command command = shell("echo early; read line; echo late");
-  command.in(Stdio::pipe()).out(Stdio::pipe());
-  auto process = command.spawn();
-  ASSERT_TRUE(process);
-  const Fd input = std::move(process->in());  // stays open: it waits for a line
-  ASSERT_TRUE(os::wait_readable(process->out().get()));
-  const auto output = process->capture({.timeout = 1ms});
-  ASSERT_TRUE(output) << output.error().message();
-  EXPECT_TRUE(output->timed_out);
-  EXPECT_EQ(output->out, "early\n");
-  EXPECT_EQ(output->status.signal(), SIGKILL);
-}
-
-TEST_F(CommandTest, TimeEndsWaitingForAGrandchildThatHoldsTheOutput) {
-  const auto output = shell("sleep 1000 & echo $!").timeout(200ms).capture();
-  ASSERT_TRUE(output);
-  EXPECT_TRUE(output->timed_out);
-  const pid_t left = std::atoi(output->out.c_str());
-  ASSERT_GT(left, 0);
-  ::kill(left, SIGKILL);
-}
-
-TEST_F(CommandTest, KillGroupEndsGrandchildrenToo) {
-  Command command = shell("sleep 1000 & echo $!; wait");
-  command.out(Stdio::pipe()).kill_group();
-  auto process = command.spawn();
-  ASSERT_TRUE(process);
-  ASSERT_TRUE(os::wait_readable(process->out().get()));
-  ASSERT_TRUE(process->kill());
-  EXPECT_NE(os::read_all(process->out().get()), "");  // to its end: nobody holds it any more
-  EXPECT_EQ(process->wait().value().status.signal(), SIGKILL);
-}
-
-TEST_F(CommandTest, KillOnDrop) {
-  {
-    ASSERT_TRUE(Command("sleep").arg("1000").kill_on_drop().spawn());
-  }
-  EXPECT_TRUE(os::is_childless());
-}
-
-TEST_F(CommandTest, StartingReapsWhatWasDropped) {
-  Fd dropped;
-  {
-    const auto process = Command("true").spawn();
-    ASSERT_TRUE(process);
-    dropped = os::open_pid(process->pid());
-  }
-  ASSERT_TRUE(os::has_ended(dropped));
-  EXPECT_TRUE(Command("true").run().value().success());
-  EXPECT_TRUE(os::is_childless());
-}
-
-TEST_F(CommandTest, RunTakesNoPipes) {
-  const auto ended = Command("true").out(Stdio::pipe()).run();
-  ASSERT_FALSE(ended);
-  EXPECT_EQ(ended.error().code, EINVAL);
-}
-
-TEST_F(CommandTest, ACommandCanBeStartedAgainAndCopied) {
-  Command command = shell("echo $1");
-  command.args({"sh", "first"});
-  const Command copy(command);
-  command.arg("ignored").clear_env();
-  EXPECT_EQ(output_of(command), "first\n");
-  EXPECT_EQ(output_of(command), "first\n");
-  EXPECT_EQ(output_of(copy), "first\n");
-}
-
-// ---- Signals and set-up
-// ----------------------------------------------------------------------------
+// ---- Signals and set-up -------------------------------------------------------------------------
 
 TEST_F(CommandTest, SignalsAsTheProgramIsToHaveThem) {
   sigset_t mask;
@@ -461,8 +303,7 @@ TEST_F(CommandTest, IgnoringSigchldLosesNothingButTheStatus) {
   }
 }
 
-// ---- Errors
-// ----------------------------------------------------------------------------------------
+// ---- Errors -------------------------------------------------------------------------------------
 
 void expect_error(const Command& command, const std::string& message, int code) {
   const auto process = command.spawn();
@@ -560,8 +401,7 @@ TEST_F(CommandTest, FewDescriptorsLeft) {
   EXPECT_LT(failed, 10);
 }
 
-// ---- Many at once
-// ----------------------------------------------------------------------------------
+// ---- Many at once -------------------------------------------------------------------------------
 
 TEST_F(CommandTest, ManyThreadsHaveTheirOwnChildren) {
   std::atomic<int> good = 0;

@@ -229,7 +229,7 @@ long perform(Chain& chain, const Operation& o) {
     case trace_me:
       return raw_syscall(SYS_ptrace, 0 /* PTRACE_TRACEME */);
   }
-  return libc::perform(chain, o);
+  return libc::perform(chain, o);  // of a chain that posix_spawn has made
 }
 
 // Returns only if it fails: -errno.

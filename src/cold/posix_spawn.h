@@ -3,7 +3,7 @@
 // posix_spawn(3) as a chain: what the C library's objects hold becomes a row of linked operations,
 // which the executor runs in a task that shares the caller's memory. The caller waits for its exec,
 // so nothing is copied: the operations point to what the caller gave. There is no ring here, no
-// thread and no malloc.
+// thread and, but for the first look at the C library's layout (libc_actions.h), no malloc.
 #pragma once
 
 #include <spawn.h>

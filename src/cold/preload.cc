@@ -11,37 +11,65 @@
 
 namespace {
 
-using Function = int(pid_t*, const char*, const posix_spawn_file_actions_t*,
-                     const posix_spawnattr_t*, char* const*, char* const*);
+using Actions = posix_spawn_file_actions_t;
+using Attributes = posix_spawnattr_t;
+using Function = int(pid_t*, const char*, const Actions*, const Attributes*, char* const*,
+                     char* const*);
 
-int spawn(pid_t* pid, const prewarm::cold::PosixSpawn& call, const char* version) {
-  const int result = prewarm::cold::run_posix_spawn(pid, call);
+struct Symbol {
+  const char* name;
+  const char* version;
+  bool search;   // in PATH
+  bool scripts;  // are run by the shell
+};
+constexpr Symbol kSpawn{"posix_spawn", "GLIBC_2.15", false, false};
+constexpr Symbol kSpawnp{"posix_spawnp", "GLIBC_2.15", true, false};
+constexpr Symbol kOldSpawn{"posix_spawn", "GLIBC_2.2.5", false, true};
+constexpr Symbol kOldSpawnp{"posix_spawnp", "GLIBC_2.2.5", true, true};
+
+int spawn(const Symbol& symbol, pid_t* pid, const char* file, const Actions* actions,
+          const Attributes* attributes, char* const argv[], char* const envp[]) {
+  const int result = prewarm::cold::run_posix_spawn(pid, {.file = file,
+                                                          .actions = actions,
+                                                          .attributes = attributes,
+                                                          .argv = argv,
+                                                          .env = envp,
+                                                          .search = symbol.search,
+                                                          .scripts = symbol.scripts});
   if (result != prewarm::cold::kNotUnderstood) return result;
-  const char* const name = call.search ? "posix_spawnp" : "posix_spawn";
-  auto* const next = reinterpret_cast<Function*>(::dlvsym(RTLD_NEXT, name, version));
-  return next != nullptr ? next(pid, call.file, call.actions, call.attributes, call.argv, call.env)
-                         : ENOSYS;
+  void* const next = ::dlvsym(RTLD_NEXT, symbol.name, symbol.version);
+  if (next == nullptr) return ENOSYS;
+  return reinterpret_cast<Function*>(next)(pid, file, actions, attributes, argv, envp);
 }
 
 }  // namespace
 
-#define PREWARM_REPLACES(local, symbol, separator, version, is_search, is_scripts)   \
-  __asm__(".symver " #local ", " symbol separator version);                          \
-  extern "C" __attribute__((visibility("default"))) int local(                       \
-      pid_t* pid, const char* file, const posix_spawn_file_actions_t* actions,       \
-      const posix_spawnattr_t* attributes, char* const argv[], char* const envp[]) { \
-    return spawn(pid,                                                                \
-                 {.file = file,                                                      \
-                  .actions = actions,                                                \
-                  .attributes = attributes,                                          \
-                  .argv = argv,                                                      \
-                  .env = envp,                                                       \
-                  .search = is_search,                                               \
-                  .scripts = is_scripts},                                            \
-                 version);                                                           \
-  }
+#pragma GCC visibility push(default)
+extern "C" {
 
-PREWARM_REPLACES(posix_spawn_2_15, "posix_spawn", "@@", "GLIBC_2.15", false, false)
-PREWARM_REPLACES(posix_spawnp_2_15, "posix_spawnp", "@@", "GLIBC_2.15", true, false)
-PREWARM_REPLACES(posix_spawn_2_2, "posix_spawn", "@", "GLIBC_2.2.5", false, true)
-PREWARM_REPLACES(posix_spawnp_2_2, "posix_spawnp", "@", "GLIBC_2.2.5", true, true)
+__asm__(".symver spawn_2_15, posix_spawn@@GLIBC_2.15");
+int spawn_2_15(pid_t* pid, const char* path, const Actions* actions, const Attributes* attributes,
+               char* const argv[], char* const envp[]) {
+  return spawn(kSpawn, pid, path, actions, attributes, argv, envp);
+}
+
+__asm__(".symver spawnp_2_15, posix_spawnp@@GLIBC_2.15");
+int spawnp_2_15(pid_t* pid, const char* file, const Actions* actions, const Attributes* attributes,
+                char* const argv[], char* const envp[]) {
+  return spawn(kSpawnp, pid, file, actions, attributes, argv, envp);
+}
+
+__asm__(".symver spawn_2_2, posix_spawn@GLIBC_2.2.5");
+int spawn_2_2(pid_t* pid, const char* path, const Actions* actions, const Attributes* attributes,
+              char* const argv[], char* const envp[]) {
+  return spawn(kOldSpawn, pid, path, actions, attributes, argv, envp);
+}
+
+__asm__(".symver spawnp_2_2, posix_spawnp@GLIBC_2.2.5");
+int spawnp_2_2(pid_t* pid, const char* file, const Actions* actions, const Attributes* attributes,
+               char* const argv[], char* const envp[]) {
+  return spawn(kOldSpawnp, pid, file, actions, attributes, argv, envp);
+}
+
+}  // extern "C"
+#pragma GCC visibility pop

@@ -9,6 +9,7 @@
 #include "cold/backend.h"
 #include "cold/blocks.h"
 #include "cold/futex.h"
+#include "cold/io_uring.h"
 #include "os/result.h"
 #include "prewarm/spawn.h"
 

@@ -27,6 +27,15 @@ std::string signal_name(int signal) {
                                  : "signal " + std::to_string(signal);
 }
 
+// 0, 1 and negative numbers mean other processes, or all (kill(2)); no child of ours has one.
+int send_signal(pid_t pid, bool group, int signal) {
+  if (pid <= 1) {
+    errno = ESRCH;
+    return -1;
+  }
+  return ::kill(group ? -pid : pid, signal);
+}
+
 // Without pidfds there is no event to wait for but SIGCHLD, and that is the program's. So it is
 // looked again and again, ever less often.
 void pause_between_looks(int looks, const cold::Deadline& deadline) {
@@ -152,7 +161,7 @@ Result<void> Process::kill(int signal) {
   }
   if (waited_for()) return os::failed_with(ESRCH, "kill process", subject());
   // Nobody has waited for it, so its number is its own, and that of its group.
-  if (::kill(kill_group_ ? -pid_ : pid_, signal) == 0) return {};
+  if (send_signal(pid_, kill_group_, signal) == 0) return {};
   return os::failed("kill process", subject());
 }
 

@@ -84,6 +84,22 @@ TEST_F(OwnedProcessTest, WaitTellsTheUsage) {
   const Exit ended = wait(process);
   EXPECT_TRUE(ended.success());
   EXPECT_GT(ended.usage.ru_maxrss, 8 << 10);
+  EXPECT_EQ(wait(process).usage.ru_maxrss, ended.usage.ru_maxrss);
+}
+
+TEST_F(OwnedProcessTest, WaitTellsOfACoreAsTheKernelDoes) {
+  const os::TempDirectory directory;
+  Process process = start([&] {
+    const rlimit large{RLIM_INFINITY, RLIM_INFINITY};
+    ::setrlimit(RLIMIT_CORE, &large);
+    if (::chdir(directory.path().c_str()) == 0) ::raise(SIGQUIT);
+    return 1;
+  });
+  siginfo_t info{};
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(process.pid()), &info, WEXITED | WNOWAIT), 0);
+  const Exit ended = wait(process);
+  EXPECT_EQ(ended.status.signal(), SIGQUIT);
+  EXPECT_EQ(ended.status.core_dumped(), info.si_code == CLD_DUMPED);
 }
 
 TEST_F(OwnedProcessTest, WaitForGivesUpAndCanBeRepeated) {
@@ -134,10 +150,23 @@ TEST_F(OwnedProcessTest, KillGroupReachesGrandchildren) {
   ASSERT_TRUE(process.kill());
   EXPECT_EQ(wait(process).status.signal(), SIGKILL);
   // The end of the pipe: nobody is left who holds it.
-  EXPECT_EQ(os::read_all(pipe.read.get()), "");
+  char rest = 0;
+  ASSERT_TRUE(os::wait_readable(pipe.read.get()));
+  EXPECT_EQ(::read(pipe.read.get(), &rest, 1), 0);
   const auto late = process.kill();
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().code, ESRCH);
+}
+
+TEST_F(OwnedProcessTest, NumbersThatMeanOtherProcessesAreRefused) {
+  for (const pid_t pid : {-5, -1, 0, 1}) {
+    Process process(pid);
+    process.set_kill_group(true);
+    const auto sent = process.kill(0);  // which would only ask
+    ASSERT_FALSE(sent) << pid;
+    EXPECT_EQ(sent.error().code, ESRCH);
+    EXPECT_FALSE(process.wait()) << pid;
+  }
 }
 
 TEST_F(OwnedProcessTest, NoOtherChildIsWaitedFor) {

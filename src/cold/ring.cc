@@ -20,6 +20,7 @@ using cold::Chain;
 
 constexpr unsigned kMostEntries = 65536;
 constexpr unsigned kMostCompletions = 65536;
+constexpr unsigned kMostAwakeUs = 1'000'000;
 
 std::uint64_t signal_mask_of_thread() {
   std::uint64_t mask = 0;
@@ -33,6 +34,7 @@ std::unexpected<Error> not_ours() {
 
 // The first that works here.
 Result<Backend> choose(Backend wanted) {
+  if (wanted == Backend::io_uring) return wanted;  // depends on the options, see create
   if (wanted != Backend::automatic) {
     if (auto works = probe(wanted); !works) return std::unexpected(works.error());
     return wanted;
@@ -115,8 +117,8 @@ void SpawnRing::State::refuse(std::span<const Operation> chain, int clone_result
 
 Result<SpawnRing> SpawnRing::create(const RingOptions& options) {
   if (options.entries == 0 || options.entries > kMostEntries ||
-      options.completions > kMostCompletions) {
-    return os::failed_with(EINVAL, "create a ring of that size");
+      options.completions > kMostCompletions || options.awake_us > kMostAwakeUs) {
+    return os::failed_with(EINVAL, "create a ring with these options");
   }
   const unsigned entries = std::bit_ceil(options.entries);
   const unsigned wanted = options.completions != 0 ? options.completions : entries * 4;
@@ -125,6 +127,11 @@ Result<SpawnRing> SpawnRing::create(const RingOptions& options) {
   const auto backend = choose(options.backend);
   if (!backend) return std::unexpected(backend.error());
   auto state = std::make_unique<State>(options, *backend, entries, completions);
+  if (*backend == Backend::io_uring) {
+    auto uring = cold::IoUring::create(options.opcode_clone, options.opcode_exec);
+    if (!uring) return std::unexpected(uring.error());
+    state->uring = std::move(*uring);
+  }
   if (options.own_task) {
     if (auto begun = state->begin_thread(); !begun) return std::unexpected(begun.error());
   }

@@ -15,6 +15,7 @@
 #include "cold/blocks.h"
 #include "cold/completions.h"
 #include "cold/futex.h"
+#include "cold/io_uring.h"
 #include "prewarm/spawn.h"
 
 namespace prewarm {
@@ -64,6 +65,9 @@ struct SpawnRing::State {
   const pid_t owner;
   const unsigned entries;
 
+  std::unique_ptr<cold::IoUring> uring;  // of that backend
+  std::mutex uring_mutex;
+
   cold::Completions completions;  // has a mutex of its own, which is taken last
 
   std::mutex mutex;  // for what follows
@@ -92,15 +96,20 @@ struct SpawnRing::State {
   void end_thread();
   void tell_thread();
   void run_thread();
+  bool look_for_work();
+  bool has_work();
 
   pthread_t thread{};
   bool has_thread = false;
-  cold::Word asleep{0};                   // 1: the thread sleeps, or is about to
+  // What the thread does; it is told of new work by setting this to busy.
+  enum : std::uint32_t { busy, asleep, looking };
+  cold::Word doing{busy};
   cold::Word ended{0};                    // 1: the thread doesn't touch this any more
   std::atomic<bool> stays_parent{false};  // children are signalled when the thread ends: it doesn't
 
  private:
   void start(Chain& chain);
+  cold::Started start_by_backend(Chain& chain);
   void settle(Chain& chain);
   void reap_detached();
 };

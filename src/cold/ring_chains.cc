@@ -50,11 +50,18 @@ void SpawnRing::State::start_pending() {
   }
 }
 
+cold::Started SpawnRing::State::start_by_backend(Chain& chain) {
+  if (uring != nullptr) {
+    const std::lock_guard lock(uring_mutex);
+    return uring->start(chain);
+  }
+  if (backend == Backend::posix_spawn) return cold::start_posix_spawn(chain);
+  return cold::start_task(chain, *chain.block, backend);
+}
+
 void SpawnRing::State::start(Chain& chain) {
   const Operation clone = chain.operations[0].what;
-  cold::Started started = backend == Backend::posix_spawn
-                              ? cold::start_posix_spawn(chain)
-                              : cold::start_task(chain, *chain.block, backend);
+  cold::Started started = start_by_backend(chain);
   const bool cancelled_meanwhile = started.under_way && (chain.gate.load() & cold::kCancelled) != 0;
   // The task finds out by itself unless it hangs in an operation.
   if (cancelled_meanwhile) ::kill(started.pid, SIGKILL);
@@ -78,7 +85,8 @@ void SpawnRing::State::collect() {
 }
 
 void SpawnRing::State::settle(Chain& chain) {
-  if (backend != Backend::posix_spawn) cold::settle_task(chain);
+  const bool ran_here = backend != Backend::posix_spawn && backend != Backend::io_uring;
+  if (ran_here) cold::settle_task(chain);
   for (std::uint32_t i = 1; i < chain.count; ++i) {
     const cold::PlannedOperation& o = chain.operations[i];
     completions.post(o.what.user_data, o.what.code, o.result);

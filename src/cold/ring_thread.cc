@@ -2,6 +2,7 @@
 //
 // The ring's own thread: makes the tasks, and collects what has ended.
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 
 #include "cold/ring.h"
 #include "os/result.h"
+#include "os/scheduling.h"
 
 namespace prewarm {
 namespace {
@@ -48,7 +50,7 @@ Result<void> SpawnRing::State::begin_thread() {
 }
 
 void SpawnRing::State::tell_thread() {
-  if (asleep.exchange(0) == 1) cold::wake_all(asleep);
+  if (doing.exchange(busy) == asleep) cold::wake_all(doing);
 }
 
 void SpawnRing::State::end_thread() {
@@ -69,12 +71,41 @@ void SpawnRing::State::end_thread() {
   }
 }
 
+bool SpawnRing::State::has_work() {
+  const std::lock_guard lock(mutex);
+  if (!pending.empty()) return true;
+  for (const cold::Chain* c = under_way.first(); c != nullptr; c = c->next) {
+    if (c->started && cold::has_left(c->alive.load(std::memory_order_acquire))) return true;
+  }
+  return false;
+}
+
+// True: there is something to do. False: there has been nothing for as long as was asked for.
+bool SpawnRing::State::look_for_work() {
+  if (options.awake_us == 0) return false;
+  constexpr int kLooksAtOnce = 64;  // between those that take the lock
+  const std::int64_t until = cold::monotonic_now() + std::int64_t{options.awake_us} * 1000;
+  doing.store(looking);
+  while (cold::monotonic_now() < until) {
+    if (has_work()) return true;
+    // Told of something: new work, or the end.
+    for (int i = 0; i < kLooksAtOnce; ++i) {
+      if (doing.load(std::memory_order_acquire) == busy) return has_work();
+      os::relax();
+    }
+    // What it has just started may be waiting for this very processor.
+    ::sched_yield();
+  }
+  return false;
+}
+
 void SpawnRing::State::run_thread() {
   std::int64_t patience = cold::kImpatient;
   for (;;) {
     start_pending();
     collect();
-    asleep.store(1);
+    if (look_for_work()) continue;
+    doing.store(asleep);
     bool more = false;
     {
       // Whoever adds a chain from here on sees that this is about to sleep.
@@ -82,8 +113,8 @@ void SpawnRing::State::run_thread() {
       more = !pending.empty();
       if (stopping && !more && under_way.empty()) break;
     }
-    if (!more) sleep({&asleep, 1}, std::nullopt, patience);
-    if (asleep.exchange(0) == 0) patience = cold::kImpatient;
+    if (!more) sleep({&doing, asleep}, std::nullopt, patience);
+    if (doing.exchange(busy) == busy) patience = cold::kImpatient;
   }
   if (!stays_parent.load()) return;
   ended.store(1);

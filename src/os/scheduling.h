@@ -37,6 +37,15 @@ inline bool set_scheduling(Scheduling& s) {
   return raw_syscall(SYS_sched_setattr, 0, arg(&s), 0) == 0;
 }
 
+// In a loop that waits for another processor.
+inline void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 // For the calling process, if it is scheduled as usual.
 inline void work_in_background() {
   constexpr std::uint64_t kLongestSlice = 100000000;

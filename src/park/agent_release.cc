@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #include "launch/wire.h"
+#include "os/scheduling.h"
 #include "park/agent.h"
 
 extern "C" {
@@ -260,14 +261,6 @@ void leave_if_interrupted(const RequestHeader& h) {
   }
 }
 
-void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
 // The sender is about to be done with looking, on another processor: it takes some microseconds,
 // less than falling asleep and being woken up. If it takes longer it may be waiting for ours.
 void await_grant(std::atomic<std::uint32_t>& word) {
@@ -275,7 +268,7 @@ void await_grant(std::atomic<std::uint32_t>& word) {
   constexpr auto kClaimed = static_cast<long>(SlotState::claimed);
   for (unsigned i = 0; park::state_of(word) == SlotState::claimed; ++i) {
     if (i < kLooks) {
-      relax();
+      os::relax();
     } else {
       os::raw_syscall(SYS_futex, os::arg(&word), FUTEX_WAIT, kClaimed, 0);
     }

@@ -114,6 +114,7 @@ def _apt(directory, *words):
         "Dir::Cache::Archives": directory / "archives",
         # The cache directory is ours, and perhaps not readable for apt's own user.
         "APT::Sandbox::User": pwd.getpwuid(os.getuid()).pw_name,
+        "APT::Update::Error-Mode": "any",  # else an archive out of reach is a warning
         "Acquire::Languages": "none",
         "Acquire::Retries": "2",
         "Acquire::http::Timeout": "20",

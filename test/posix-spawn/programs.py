@@ -17,7 +17,7 @@ sys.dont_write_bytecode = True  # this may be run from a tree that is not ours t
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # for debian_archive
 
-from posix_spawn_suite import trial  # noqa: E402  (needs the path above)
+from posix_spawn_suite import compile_c, trial  # noqa: E402  (needs the path above)
 
 EXPORTS = HERE.parent.parent / "src" / "cold" / "preload.map"
 TIMEOUT_S = 120.0
@@ -128,24 +128,44 @@ def _compare(case, preloaded):
     return wrong
 
 
+def _self_test(work):
+    """With a library that does nothing, each program that spawns must be found out."""
+    source, library = work / "nothing.c", work / "nothing.so"
+    source.write_text("")
+    compile_c("-shared", "-fPIC", "-o", library, source)
+    preloaded = trial.Preloaded(library, EXPORTS, work)
+    cases = [case for case in CASES if shutil.which(case.command[0])]
+    unnoticed = [case.name for case in cases if case.spawns != bool(_compare(case, preloaded))]
+    for name in unnoticed:
+        print(f"{name}: the library has done nothing, and nobody noticed")
+    return len(unnoticed)
+
+
+def _test(options, work):
+    preloaded = trial.Preloaded(options.library, EXPORTS, work)
+    failed = 0
+    for case in CASES:
+        if options.name and case.name not in options.name:
+            continue
+        if shutil.which(case.command[0]) is None:
+            print(f"{case.name}: skipped, {case.command[0]} is not installed")
+            continue
+        wrong = _compare(case, preloaded)
+        failed += bool(wrong)
+        for line in wrong:
+            print(f"    {line}")
+    return failed
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("library", type=pathlib.Path, help="path of libprewarm-spawn.so")
     parser.add_argument("name", nargs="*", help="only these")
+    parser.add_argument("--self-test", action="store_true", help="show that faults are noticed")
     options = parser.parse_args()
-    failed = 0
-    with tempfile.TemporaryDirectory(prefix="posix-spawn-programs-") as work:
-        preloaded = trial.Preloaded(options.library, EXPORTS, pathlib.Path(work))
-        for case in CASES:
-            if options.name and case.name not in options.name:
-                continue
-            if shutil.which(case.command[0]) is None:
-                print(f"{case.name}: skipped, {case.command[0]} is not installed")
-                continue
-            wrong = _compare(case, preloaded)
-            failed += bool(wrong)
-            for line in wrong:
-                print(f"    {line}")
+    with tempfile.TemporaryDirectory(prefix="posix-spawn-programs-") as directory:
+        work = pathlib.Path(directory)
+        failed = _self_test(work) if options.self_test else _test(options, work)
     sys.exit(1 if failed else 0)
 
 

@@ -63,9 +63,9 @@ def _judge(test, preloaded, timeout_s):
     elif subject.calls_elsewhere:
         result.note = f"{subject.calls_elsewhere} calls were answered by the C library"
     else:
-        result.note = f"{subject.calls} calls"
+        result.note = f"calls: {subject.calls}"
         if subject.cases:
-            result.note = f"{subject.cases} cases, {result.note}"
+            result.note = f"cases: {subject.cases}, {result.note}"
     return result
 
 
@@ -104,7 +104,7 @@ def _run_all(options, work):
     preloaded = trial.Preloaded(options.library, EXPORTS, work)
     results, skipped = [], []
     for name in options.suite or SUITES:
-        place = options.open_posix if name == "open-posix" else options.cache / name
+        place = options.open_posix if name == "open-posix" else options.cache
         try:
             tests = SUITES[name](place, work, options.archive.absolute())
         except Unavailable as reason:

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * A program that knows the library only as it is installed.
+ */
 #define _GNU_SOURCE
 #include <prewarm/prewarm.h>
 #include <stdio.h>

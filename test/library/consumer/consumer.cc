@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+//
+// A program that knows the library only as it is installed.
 #include <prewarm/command.h>
 #include <prewarm/spawn.h>
 

@@ -59,7 +59,8 @@ def tests(cache, work, library):
     objects = sorted(helpers.glob("*.o"))
 
     found = []
-    for source in sorted([*tree.glob("posix/tst-spawn*.c"), *tree.glob("posix/tst-posix_spawn*.c")]):
+    sources = [*tree.glob("posix/tst-spawn*.c"), *tree.glob("posix/tst-posix_spawn*.c")]
+    for source in sorted(sources):
         test = Test("glibc", source.stem)
         program = built / source.stem
         found.append(test)
@@ -70,7 +71,7 @@ def tests(cache, work, library):
             if static:
                 ours = fresh_directory(built / "linked") / source.stem
                 names = ("posix_spawn", "posix_spawnp")
-                replaced = [f"-Wl,-u,prewarm_{name},--defsym={name}=prewarm_{name}" for name in names]
+                replaced = [f"-Wl,-u,prewarm_{n},--defsym={n}=prewarm_{n}" for n in names]
                 libraries = [library, "-lstdc++"]
                 compile_c(*flags, *static, "-o", ours, source, *objects, *libraries, *replaced)
                 test.linked = _command(ours)
