@@ -20,6 +20,17 @@ namespace {
 
 class Lifetime : public RingTest {
  protected:
+  void SetUp() override {
+    RingTest::SetUp();
+    input = os::make_pipe();
+    output = os::make_pipe();
+  }
+  void TearDown() override {
+    input = {};
+    output = {};
+    RingTest::TearDown();
+  }
+
   // Reads what is written to `input` until that is closed.
   std::vector<Operation> cat() const {
     static char name[] = "cat";
@@ -38,8 +49,8 @@ class Lifetime : public RingTest {
   }
 
   os::TempDirectory directory;
-  os::Pipe input = os::make_pipe();
-  os::Pipe output = os::make_pipe();
+  os::Pipe input;
+  os::Pipe output;
 };
 
 INSTANTIATE_TEST_SUITE_P(Backends, Lifetime,
@@ -119,6 +130,26 @@ TEST_P(Lifetime, AProgramOutlivesItsRing) {
     const SpawnRing gone = std::move(short_lived);
   }
   EXPECT_EQ(ask(result_of(done, 1)), std::pair(std::string("alive"), 0));
+}
+
+TEST_P(Lifetime, ADetachedProgramThatOutlivesItsRingIsWaitedForAllTheSame) {
+  std::vector<Completion> done;
+  {
+    SpawnRing short_lived = make();
+    CloneOptions options;
+    options.detached = true;
+    std::vector<Operation> chain = cat();
+    chain.front() = op::clone(options).tag(1);
+    ASSERT_TRUE(short_lived.push_chain(chain));
+    ASSERT_TRUE(short_lived.submit());
+    done = take_all(short_lived);
+  }
+  ASSERT_EQ(result_of(done, 5), 0);
+  input.write.reset();
+  EXPECT_TRUE(os::has_ended(done.front().pidfd));
+  EXPECT_FALSE(os::is_childless());
+  make();  // which looks after those that were left
+  EXPECT_TRUE(os::is_childless());
 }
 
 // With chains under way, completions to be taken and operations in the queue.
