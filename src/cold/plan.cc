@@ -119,7 +119,7 @@ class Copier {
   class Strings {
    public:
     char** copy(Arena& arena, const void* from) {
-      if (from == from_ && to_ != nullptr) return to_;
+      if (from == from_) return to_;
       from_ = from;
       auto* strings = static_cast<char* const*>(from);
       std::size_t count = 0;
