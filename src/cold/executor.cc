@@ -268,7 +268,9 @@ void tell(Chain& chain) {
 
 [[noreturn]] void end(Chain& chain) {
   if (chain.awaited != 0) tell(chain);
-  raw_syscall(SYS_kill, raw_syscall(SYS_getpid), SIGKILL);
+  // A filter of the chain may forge getpid's result, too: -1 would mean everybody.
+  const long self = raw_syscall(SYS_getpid);
+  if (self > 0) raw_syscall(SYS_kill, self, SIGKILL);
   // Still here: the first process of a pid namespace doesn't hear its own signals, and a seccomp
   // filter of the chain may forbid anything.
   raw_syscall(SYS_exit_group, 128 + SIGKILL);

@@ -18,12 +18,7 @@ Operation run_true() { return op::exec("/bin/true", true_argv, environ); }
 Operation run_missing() { return op::exec("/nonexistent", true_argv, environ); }
 
 using Links = RingTest;
-INSTANTIATE_TEST_SUITE_P(Backends, Links,
-                         ::testing::Values(Kind{Backend::shared_memory, true},
-                                           Kind{Backend::shared_memory, false},
-                                           Kind{Backend::vfork, true}, Kind{Backend::vfork, false},
-                                           Kind{Backend::fork, true}, Kind{Backend::fork, false}),
-                         name_of);
+INSTANTIATE_TEST_SUITE_P(Backends, Links, executor_kinds(), name_of);
 
 TEST_P(Links, AProgramRuns) {
   const Outcome o = run({run_true()});

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "os/testing.h"
@@ -22,6 +23,13 @@ struct Kind {
 
 inline std::string name_of(const ::testing::TestParamInfo<Kind>& info) {
   return std::string(backend_name(info.param.backend)) + (info.param.own_task ? "_own_task" : "");
+}
+
+// Every backend that runs the executor.
+inline auto executor_kinds() {
+  return ::testing::Values(Kind{Backend::shared_memory, true}, Kind{Backend::shared_memory, false},
+                           Kind{Backend::vfork, true}, Kind{Backend::vfork, false},
+                           Kind{Backend::fork, true}, Kind{Backend::fork, false});
 }
 
 // All completions that are outstanding; fewer if they don't come.
@@ -67,6 +75,8 @@ class RingTest : public ::testing::TestWithParam<Kind> {
     return std::move(*ring);
   }
   SpawnRing& ring() { return *ring_; }
+  // For a forked child, where the one that was there is dead.
+  void renew() { ring_.emplace(make()); }
 
   // A clone, then `row`; its output is what the program writes to descriptor 1.
   Outcome run(std::vector<Operation> row, const CloneOptions& options = {}) {
@@ -87,19 +97,40 @@ class RingTest : public ::testing::TestWithParam<Kind> {
     if (outcome.results[0] > 0) outcome.status = os::wait_for(outcome.results[0]);
     return outcome;
   }
-  // The same with a shell script at the end; its output, if all operations succeeded.
-  std::string shell(std::vector<Operation> row, std::string script, const CloneOptions& o = {}) {
-    std::string name = "sh";
-    std::string option = "-c";
-    char* argv[] = {name.data(), option.data(), script.data(), nullptr};
-    row.push_back(op::exec("/bin/sh", argv, environ));
-    Outcome outcome = run(row, o);
+  // The same with a program at the end; its output, if all operations succeeded.
+  std::string program(std::vector<Operation> row, std::vector<std::string> words,
+                      const CloneOptions& options = {}) {
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    row.push_back(op::exec(argv[0], argv.data(), environ));
+    Outcome outcome = run(row, options);
     for (std::size_t i = 1; i < outcome.results.size(); ++i) {
       if (outcome.results[i] != 0) {
         return "operation " + std::to_string(i) + ": " + std::to_string(outcome.results[i]);
       }
     }
     return outcome.output;
+  }
+  std::string shell(std::vector<Operation> row, const std::string& script,
+                    const CloneOptions& options = {}) {
+    return program(std::move(row), {"/bin/sh", "-c", script}, options);
+  }
+
+  // What `function` returns in a forked child, where a ring of the same kind is ring().
+  template <class Function>
+  std::string in_child(Function function) {
+    os::Pipe pipe = os::make_pipe();
+    os::Child child([&] {
+      renew();
+      const std::string text = function();
+      const ssize_t written = ::write(pipe.write.get(), text.data(), text.size());
+      return written != static_cast<ssize_t>(text.size()) || HasFailure() ? 1 : 0;
+    });
+    const int status = child.wait();
+    pipe.write.reset();
+    return os::read_all(pipe.read.get()) +
+           (status == 0 ? "" : " (status " + std::to_string(status) + ")");
   }
 
  private:
