@@ -57,8 +57,8 @@ struct Chain {
   bool shares_memory = true;
   bool keeps_capabilities = false;  // an ambient capability is to outlive a change of user
   bool changes_identity = false;
-  pid_t parent = 0;              // for the death signal: process,
-  pid_t parent_task = 0;         // and thread, that made the task
+  pid_t parent = 0;       // for the death signal: process,
+  pid_t parent_task = 0;  // and thread, that made the task
 
   // What the task writes.
   std::uint32_t at = 0;  // the operation under way; count: there was none left
