@@ -119,7 +119,7 @@ class Copier {
   class Strings {
    public:
     char** copy(Arena& arena, const void* from) {
-      if (from == from_ && to_ != nullptr) return to_;
+      if (to_ != nullptr && from == from_) return to_;
       from_ = from;
       auto* strings = static_cast<char* const*>(from);
       std::size_t count = 0;
@@ -292,7 +292,7 @@ Chain* plan(std::span<const Operation> operations, std::span<std::byte> memory,
     if (row != nullptr) new (&row[i]) PlannedOperation{copied, -ECANCELED};
   }
   needed = arena.used();
-  if (!arena.fits()) return nullptr;
+  if (chain == nullptr || !arena.fits()) return nullptr;
   chain->operations = row;
   chain->count = static_cast<std::uint32_t>(operations.size());
   chain->keeps_capabilities = raises_capability && changes_identity;
