@@ -225,7 +225,7 @@ std::string bytes_of(std::span<const T> row) {
 std::vector<cold::Placement> planned(std::span<const Inherited> map) {
   std::vector<cold::Placement> row;
   for (const Inherited& one : map) {
-    const bool is_target = std::ranges::contains(map, one.source, &Inherited::target);
+    const bool is_target = std::ranges::find(map, one.source, &Inherited::target) != map.end();
     row.push_back({one.source, one.target, is_target && one.source != one.target});
   }
   std::ranges::sort(row, {}, &cold::Placement::target);

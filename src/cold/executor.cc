@@ -252,7 +252,9 @@ bool run(Chain& chain, PlannedOperation& planned) {
     planned.result = r < 0 ? static_cast<std::int32_t>(r) : 0;
     return r >= 0 || o.hard_linked;
   }
-  if ((chain.gate.fetch_or(kExecuting) & kCancelled) != 0) return false;
+  // If it is cancelled, kExecuting must not appear: settling would take it for an exec.
+  std::uint32_t open = 0;
+  if (!chain.gate.compare_exchange_strong(open, kExecuting)) return false;
   planned.result = static_cast<std::int32_t>(execute(chain, o));
   chain.gate.fetch_and(~kExecuting);
   return !o.hard_linked;

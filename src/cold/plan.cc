@@ -115,11 +115,12 @@ class Copier {
   }
 
  private:
-  // A row of execs along PATH shares its arguments: they are copied once.
+  // A row of execs along PATH shares its arguments: they are copied once, and counted once if they
+  // don't fit.
   class Strings {
    public:
     char** copy(Arena& arena, const void* from) {
-      if (to_ != nullptr && from == from_) return to_;
+      if (from == from_) return to_;
       from_ = from;
       auto* strings = static_cast<char* const*>(from);
       std::size_t count = 0;

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "cold/left_children.h"
 #include "cold/plan.h"
 #include "os/raw_syscall.h"
 #include "os/result.h"
@@ -66,11 +67,13 @@ SpawnRing::State::~State() {
   }
   if (has_thread) {
     end_thread();
-    return;
+  } else {
+    std::int64_t patience = cold::kImpatient;
+    const cold::Word never{0};
+    for (collect(); !under_way.empty(); collect()) sleep({&never, 0}, std::nullopt, patience);
   }
-  std::int64_t patience = cold::kImpatient;
-  const cold::Word never{0};
-  for (collect(); !under_way.empty(); collect()) sleep({&never, 0}, std::nullopt, patience);
+  // Programs that still run, and that the ring was to wait for.
+  for (const pid_t pid : detached) cold::leave_child(pid, Fd());
 }
 
 // Takes a chain over; room for its completions is there.
@@ -126,6 +129,7 @@ Result<SpawnRing> SpawnRing::create(const RingOptions& options) {
   if (completions < entries) return os::failed_with(EINVAL, "create a ring of that size");
   const auto backend = choose(options.backend);
   if (!backend) return std::unexpected(backend.error());
+  cold::reap_left_children();
   auto state = std::make_unique<State>(options, *backend, entries, completions);
   if (*backend == Backend::io_uring) {
     auto uring = cold::IoUring::create(options.opcode_clone, options.opcode_exec);

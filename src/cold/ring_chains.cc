@@ -62,7 +62,8 @@ cold::Started SpawnRing::State::start_by_backend(Chain& chain) {
 void SpawnRing::State::start(Chain& chain) {
   const Operation clone = chain.operations[0].what;
   cold::Started started = start_by_backend(chain);
-  const bool cancelled_meanwhile = started.under_way && (chain.gate.load() & cold::kCancelled) != 0;
+  // With kExecuting the exec came first: what runs then is the program, which nobody may kill.
+  const bool cancelled_meanwhile = started.under_way && chain.gate.load() == cold::kCancelled;
   // The task finds out by itself unless it hangs in an operation.
   if (cancelled_meanwhile) ::kill(started.pid, SIGKILL);
   {

@@ -5,25 +5,48 @@
 // way back from a filter.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstddef>
 #include <string>
 #include <vector>
 
-#include "cold/testing/rings.h"
-#include "os/testing.h"
+#include "cold/testing.h"
+#include "cold/testing/masked.h"
 
 namespace prewarm::cold {
 namespace {
+
+constexpr Kind kKinds[] = {
+    {Backend::shared_memory, true}, {Backend::shared_memory, false}, {Backend::vfork, true},
+    {Backend::vfork, false},        {Backend::fork, true},           {Backend::fork, false},
+    {Backend::posix_spawn, true},   {Backend::posix_spawn, false},   {Backend::automatic, true},
+    {Backend::automatic, false},
+};
+
+std::string describe(const Kind& kind) {
+  return std::string(backend_name(kind.backend)) +
+         (kind.own_task ? "" : " without a task of its own");
+}
+
+Result<SpawnRing> make_ring(const Kind& kind) {
+  RingOptions options;
+  options.backend = kind.backend;
+  options.own_task = kind.own_task;
+  return SpawnRing::create(options);
+}
+
+// The one with this user data; there must be exactly one.
+const Completion& completion_of(const std::vector<Completion>& all, std::uint64_t user_data) {
+  static const Completion none{.user_data = 0, .result = -1000, .code = {}, .pidfd = Fd()};
+  const auto is_it = [user_data](const Completion& c) { return c.user_data == user_data; };
+  EXPECT_EQ(std::ranges::count_if(all, is_it), 1) << "completions of " << user_data;
+  const auto found = std::ranges::find_if(all, is_it);
+  return found == all.end() ? none : *found;
+}
 
 // <sys/syscall.h> of old C libraries lacks some. All are the same for all processors.
 constexpr int kPidfdOpen = 434;
@@ -62,22 +85,6 @@ std::vector<Masked> all_masks() {
     masks.push_back({"All", all, error});
   }
   return masks;
-}
-
-// From here on those calls fail, in this process and in all that it starts.
-bool install(const Masked& masked) {
-  std::vector<sock_filter> program{
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-  };
-  const auto error = static_cast<std::uint32_t>(masked.error);
-  for (const int call : masked.calls) {
-    program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(call), 0, 1));
-    program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error));
-  }
-  program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
 // Arguments that make none of them do anything, should they work after all.
@@ -125,7 +132,7 @@ class Essence {
   int run(const std::vector<Operation>& chain, std::uint64_t tag) {
     EXPECT_TRUE(ring_.push_chain(chain));
     EXPECT_TRUE(ring_.submit());
-    done_ = finish(ring_);
+    done_ = take_all(ring_);
     EXPECT_EQ(done_.size(), chain.size());
     return completion_of(done_, tag).result;
   }
@@ -196,7 +203,7 @@ class Essence {
       ASSERT_TRUE(ring_.push_chain(chain));
     }
     ASSERT_TRUE(ring_.submit());
-    const auto done = finish(ring_);
+    const auto done = take_all(ring_);
     EXPECT_EQ(done.size(), 2 * kMany);
     for (std::uint64_t i = 1; i <= kMany; ++i) {
       EXPECT_EQ(completion_of(done, 2 * i + 1).result, 0);
@@ -234,10 +241,10 @@ class Essence {
   os::TempDirectory directory_;
 };
 
-void check_kind(const RingKind& kind, const Masked& masked) {
+void check_kind(const Kind& kind, const Masked& masked) {
   const auto before = os::open_descriptors();
   {
-    auto ring = kind.make();
+    auto ring = make_ring(kind);
     // Nor does the C library make threads then.
     if (kind.own_task && masked.error == EPERM && masked.has(kClone3)) {
       ASSERT_FALSE(ring);
@@ -259,13 +266,13 @@ class RingFallback : public testing::TestWithParam<Masked> {};
 TEST_P(RingFallback, DoesWithout) {
   const Masked& masked = GetParam();
   os::Child child([&masked] {
-    EXPECT_TRUE(install(masked));
+    mask_system_calls(masked.calls, masked.error);
     for (const int call : masked.calls) EXPECT_EQ(error_of(call), masked.error) << call;
-    for (const RingKind& kind : kRingKinds) {
-      SCOPED_TRACE(kind.name());
+    for (const Kind& kind : kKinds) {
+      SCOPED_TRACE(describe(kind));
       check_kind(kind, masked);
     }
-    const auto uring = RingKind{Backend::io_uring, false}.make();
+    const auto uring = make_ring({Backend::io_uring, false});
     EXPECT_FALSE(uring);
     std::fflush(stdout);
     return testing::Test::HasFailure() ? 1 : 0;

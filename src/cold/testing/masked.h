@@ -12,19 +12,18 @@
 
 #include <cstddef>
 #include <cstdlib>
-#include <initializer_list>
 #include <vector>
 
 namespace prewarm::cold {
 
-// From now on they fail with ENOSYS, in the calling thread and all that it makes. There is no way
-// back: for a child.
-inline void mask_system_calls(std::initializer_list<int> calls) {
+// From now on they fail, in the calling thread and all that it makes: with ENOSYS as on an old
+// kernel, or with what a sandbox says. There is no way back: for a child.
+inline void mask_system_calls(const std::vector<int>& calls, int error = ENOSYS) {
   std::vector<sock_filter> program = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
   for (const int call : calls) {
     program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(call), 0, 1));
-    program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS));
+    program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)));
   }
   program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
   const sock_fprog filter = {static_cast<unsigned short>(program.size()), program.data()};
