@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <climits>
@@ -20,6 +19,7 @@
 #include "launch/scan_table.h"
 #include "os/fd.h"
 #include "park/eligibility.h"
+#include "prewarm/command.h"
 
 namespace prewarm::cli {
 namespace {
@@ -37,21 +37,14 @@ struct Planned {
   bool learned = false;  // known from the last run, not from the text
 };
 
-// In the child: become the bash that looks.
-[[noreturn]] void look(const std::string& bash, const std::string& script,
-                       const std::string& loadable, int table) {
-  ::dup2(table, 3);
-  ::fcntl(3, F_SETFD, 0);  // dup2 leaves it set if the table is 3 already
-  const int null = ::open("/dev/null", O_RDWR);
-  if (null >= 0) {
-    ::dup2(null, 0);
-    ::dup2(null, 1);
-  }
-  ::setenv("LD_PRELOAD", loadable.c_str(), 1);
-  ::setenv(launch::kScanVariable, "3", 1);
-  ::unsetenv("BASH_ENV");
-  ::execl(bash.c_str(), "bash", "-n", "--", script.c_str(), nullptr);
-  ::_exit(127);
+// What the loadable finds in the script, in a bash that only reads it. `table` is shared memory.
+Result<Exit> look(const std::string& bash, const std::string& script, const std::string& loadable,
+                  int table) {
+  Command command(bash);
+  command.argv0("bash").args({"-n", "--", script});
+  command.in(Stdio::null()).out(Stdio::null()).inherit(table, 3);
+  command.env("LD_PRELOAD", loadable).env(launch::kScanVariable, "3").unset_env("BASH_ENV");
+  return command.run();
 }
 
 Planned judge(const std::string& name, const std::string& path, bool often, bool background) {
@@ -160,11 +153,9 @@ int plan(const std::string& script, bool json) {
     complain(std::string("plan: can't make shared memory: ") + std::strerror(errno));
     return 1;
   }
-  const pid_t pid = ::fork();
-  if (pid == 0) look(bash, script, loadable, memory.get());
-  int status = 0;
-  if (pid < 0 || ::waitpid(pid, &status, 0) != pid) {
-    complain(std::string("plan: can't start bash: ") + std::strerror(errno));
+  const auto looked = look(bash, script, loadable, memory.get());
+  if (!looked) {
+    complain("plan: can't start bash: " + looked.error().message());
     return 1;
   }
   const auto& table = *static_cast<const ScanTable*>(at);
@@ -172,7 +163,7 @@ int plan(const std::string& script, bool json) {
   add_learned(script, all);
   json ? print_json(all, table.variable_names) : print_table(all, table.variable_names);
   // bash has said what is wrong with the script; what stands before that is listed all the same.
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
+  return looked->success() ? 0 : 1;
 }
 
 }  // namespace prewarm::cli

@@ -2,7 +2,6 @@
 #include "cli/start_times.h"
 
 #include <fcntl.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "park/pool.h"
+#include "prewarm/command.h"
 
 namespace prewarm::cli {
 namespace {
@@ -40,18 +40,11 @@ struct Measured {
   int cwd = ::open("/", O_PATH | O_CLOEXEC);
 };
 
-double run_cold(Measured& m) {
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  for (int fd = 0; fd <= 2; ++fd) ::posix_spawn_file_actions_adddup2(&actions, m.null, fd);
+double run_cold(const Command& command) {
+  Command again = command;
   const double start = now_us();
-  pid_t pid = 0;
-  if (::posix_spawn(&pid, m.path.c_str(), &actions, nullptr, m.argv, environ) == 0) {
-    ::waitpid(pid, nullptr, 0);
-  }
-  const double end = now_us();
-  ::posix_spawn_file_actions_destroy(&actions);
-  return end - start;
+  static_cast<void>(again.run());
+  return now_us() - start;
 }
 
 std::expected<double, Reason> run_warm(park::Pool& pool, unsigned program, Measured& m) {
@@ -89,10 +82,12 @@ std::expected<StartTimes, Reason> measure_start(const std::string& path, const s
   if (!program) return std::unexpected(program.error());
   (*pool)->wait_parked(*program, kWaitMs);
   Measured m{path};
+  Command command(path);
+  command.argv0(m.name).arg(m.version).in(Stdio::null()).out(Stdio::null()).err(Stdio::null());
   std::vector<double> cold;
   std::vector<double> warm;
   for (int i = 0; i < kRounds; ++i) {
-    cold.push_back(run_cold(m));
+    cold.push_back(run_cold(command));
     const auto w = run_warm(**pool, *program, m);
     if (!w) {
       // One that can't be cloned is spent after its one launch.
