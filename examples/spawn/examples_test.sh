@@ -5,8 +5,6 @@
 set -euo pipefail
 
 readonly examples=$1
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-readonly here
 scratch=$(mktemp -d)
 readonly scratch
 trap 'rm -rf "$scratch"' EXIT
@@ -67,14 +65,6 @@ expect sandbox-writes 2 "*Permission denied*sandbox: it exited with 2" \
   "$examples/sandbox" sh -c "echo x >$scratch/forbidden"
 expect sandbox-socket 1 '*Permission denied*' "$examples/sandbox" bash -c 'echo >/dev/tcp/127.0.0.1/9'
 expect sandbox-processor 1 'sandbox: it killed by SIG*' "$examples/sandbox" sh -c 'while :; do :; done'
-
-# The same job, three times.
-for job in "$examples/job" "$examples/job_posix_spawn" "$here/same_job/job.py"; do
-  expect "${job##*/}" 0 'a
-b' "$job" / "$scratch/log" <"$scratch/lines"
-  expect "${job##*/}-directory" 1 '*No such file or directory*' \
-    "$job" /nowhere "$scratch/log" <"$scratch/lines"
-done
 
 expect ring 0 '*job 1: exited with 0*' "$examples/ring" "$scratch/one" "$scratch/two"
 expect ring-missing 0 '*job 2: No such file or directory*' \

@@ -90,7 +90,8 @@ class Command {
  public:
   // A name without a slash is looked for along PATH of the program's environment, not the caller's:
   // the same name means the same to both. Without PATH: /bin and /usr/bin. The first place where it
-  // can be executed is taken; a file whose format isn't known (ENOEXEC) isn't handed to a shell.
+  // can be executed is taken, whatever others before it failed with (execvp(3) ends its search at
+  // all but a few errors); a file whose format isn't known (ENOEXEC) isn't handed to a shell.
   explicit Command(std::string program);
   Command(const Command& other);
   Command(Command&& other) noexcept;

@@ -270,7 +270,8 @@ class SpawnRing {
   // isn't an error here but a completion of each of its operations: -EINVAL for what isn't a
   // chain (doesn't begin with clone, holds a second one, the like) and bad arguments, -E2BIG,
   // -EFAULT for null pointers. EBUSY: completions that nobody has reaped leave no room; the queue
-  // stays as it is. Never blocks, but with the backends vfork, fork and posix_spawn.
+  // stays as it is. With a task of the ring's own it never blocks. Without one it makes the tasks:
+  // vfork, posix_spawn and io_uring wait for the execs, fork for the copies.
   Result<unsigned> submit();
 
   // Takes completions that are there; how many. Never blocks.

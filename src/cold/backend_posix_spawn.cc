@@ -8,13 +8,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "cold/backend.h"
+#include "os/process.h"
 
 namespace prewarm::cold {
 namespace {
@@ -160,8 +159,7 @@ Started start_posix_spawn(Chain& chain) {
       for (std::uint32_t done = 1; done < first_exec; ++done) chain.operations[done].result = 0;
       chain.pid.store(pid);
       const bool wants_pidfd = (clone.more & kWantsPidfd) != 0;
-      Fd pidfd(wants_pidfd ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
-      return {pid, std::move(pidfd), false};
+      return {pid, wants_pidfd ? os::watch(pid) : Fd(), false};
     }
     if (o.what.hard_linked) break;
   }

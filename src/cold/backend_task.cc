@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "cold/backend.h"
 #include "cold/blocks.h"
 #include "cold/dumpable.h"
+#include "cold/signals_blocked.h"
 #include "cold/task.h"
 #include "os/raw_syscall.h"
 
@@ -21,25 +21,6 @@ namespace {
 
 using os::arg;
 using os::raw_syscall;
-
-// All signals of the calling thread are blocked as long as this lives, those too that libc keeps to
-// itself: no handler may run in a task that shares the memory. For a moment only, because libc's
-// setuid waits until each thread has handled its signal.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    const std::uint64_t all = ~std::uint64_t{0};
-    raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, arg(&all), arg(&before_), sizeof all);
-  }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-  ~SignalsBlocked() {
-    raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, arg(&before_), 0, sizeof before_);
-  }
-
- private:
-  std::uint64_t before_ = 0;
-};
 
 // What this kernel, or a sandbox, has refused. Found out once; at worst by several threads.
 struct Lacks {
@@ -160,7 +141,7 @@ Started start_task(Chain& chain, const Block& block, Backend backend) {
   int pidfd = -1;
   long r = 0;
   {
-    const SignalsBlocked blocked;
+    const SignalsBlocked blocked;  // no handler may run in a task that shares the memory
     r = make_task(wanted, chain, block, pidfd);
   }
   if (r < 0) {

@@ -15,11 +15,10 @@ namespace op = prewarm::op;
 
 namespace {
 
-prewarm_operation to_c(const Operation& from) {
-  prewarm_operation to{};
+// What both forms call by the same names.
+template <class From, class To>
+void copy_arguments(const From& from, To& to) {
   to.user_data = from.user_data;
-  to.flags = (from.linked ? PREWARM_LINK : 0) | (from.hard_linked ? PREWARM_HARD_LINK : 0);
-  to.code = static_cast<std::uint32_t>(from.code);
   to.fd = from.fd;
   to.other = from.other;
   to.value = from.value;
@@ -27,6 +26,13 @@ prewarm_operation to_c(const Operation& from) {
   to.data = from.data;
   to.extra = from.extra;
   to.size = from.size;
+}
+
+prewarm_operation to_c(const Operation& from) {
+  prewarm_operation to{};
+  to.code = static_cast<std::uint32_t>(from.code);
+  to.flags = (from.linked ? PREWARM_LINK : 0) | (from.hard_linked ? PREWARM_HARD_LINK : 0);
+  copy_arguments(from, to);
   return to;
 }
 
@@ -53,14 +59,7 @@ Operation from_c(const prewarm_operation& from) {
   to.code = static_cast<OperationCode>(from.code);
   to.linked = (from.flags & (PREWARM_LINK | PREWARM_HARD_LINK)) != 0;
   to.hard_linked = (from.flags & PREWARM_HARD_LINK) != 0;
-  to.user_data = from.user_data;
-  to.fd = from.fd;
-  to.other = from.other;
-  to.value = from.value;
-  to.more = from.more;
-  to.data = from.data;
-  to.extra = from.extra;
-  to.size = from.size;
+  copy_arguments(from, to);
   return to;
 }
 

@@ -9,12 +9,11 @@
 #include <cerrno>
 #include <utility>
 
+#include "cold/path_search.h"
 #include "cold/plan.h"
 
 namespace prewarm::cold {
 namespace {
-
-constexpr const char* kUsualPath = "/bin:/usr/bin";  // confstr(_CS_PATH)
 
 // Of a place in a search: there is nothing to execute there. All else is worth telling.
 bool is_absent(int result) { return result == -ENOENT || result == -ENOTDIR; }
@@ -33,18 +32,11 @@ sigset_t no_signals() {
 
 }  // namespace
 
-std::vector<std::string> search_places(std::string_view name, const char* path) {
+std::vector<std::string> search_places(const std::string& name, const char* path) {
   std::vector<std::string> places;
-  std::string_view left = path != nullptr ? path : kUsualPath;
-  for (;;) {
-    const std::size_t end = left.find(':');
-    std::string place(left.substr(0, end));
-    // An empty one is the working directory (environ(7)).
-    if (!place.empty()) place += '/';
-    places.push_back(place.append(name));
-    if (end == std::string_view::npos) return places;
-    left.remove_prefix(end + 1);
-  }
+  PathSearch search(name.c_str(), path != nullptr ? path : kDefaultPath);
+  while (const char* place = search.next()) places.emplace_back(place);
+  return places;
 }
 
 CommandChain::CommandChain(const CommandDescription& description, const CommandContext& context)
@@ -160,8 +152,7 @@ void CommandChain::add_exec() {
   argv_.push_back(nullptr);
 
   searched_ = !d.program.empty() && !d.program.contains('/');
-  places_ = searched_ ? search_places(d.program, find_variable("PATH"))
-                      : std::vector<std::string>{d.program};
+  places_ = search_places(d.program, find_variable("PATH"));
   first_exec_ = operations_.size();
   for (const auto& place : places_) add(op::exec(place.c_str(), argv_.data(), env_.data()), place);
   operations_.back().linked = false;
@@ -181,7 +172,7 @@ std::optional<Error> CommandChain::error(std::span<const int> results) const {
 
 // Of several places that which shows best what went wrong.
 Error CommandChain::search_error(std::span<const int> results) const {
-  bool absent = false;
+  bool absent = results.empty();  // PATH has only names that are too long
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i] == -ECANCELED) continue;
     if (!searched_ || !is_absent(results[i])) return {"exec", places_[i], -results[i]};

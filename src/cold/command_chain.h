@@ -61,7 +61,8 @@ class CommandChain {
   std::vector<Inherited> map_;
 };
 
-// Where a name without a slash is looked for, along `path` (null: the usual).
-std::vector<std::string> search_places(std::string_view name, const char* path);
+// Under which names a program is tried: along `path` (null: the usual), or just its own if it has a
+// slash.
+std::vector<std::string> search_places(const std::string& name, const char* path);
 
 }  // namespace prewarm::cold

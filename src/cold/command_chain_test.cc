@@ -2,6 +2,7 @@
 #include "cold/command_chain.h"
 
 #include <gtest/gtest.h>
+#include <limits.h>
 
 #include <cerrno>
 #include <vector>
@@ -47,6 +48,11 @@ TEST(SearchPlaces, OneForEachDirectory) {
 TEST(SearchPlaces, AnEmptyOneIsTheWorkingDirectory) {
   EXPECT_EQ(search_places("x", ""), (Places{"x"}));
   EXPECT_EQ(search_places("x", ":/a::/b:"), (Places{"x", "/a/x", "x", "/b/x", "x"}));
+}
+
+TEST(SearchPlaces, ANameWithASlashIsNotSearchedFor) {
+  EXPECT_EQ(search_places("./x", "/a:/b"), (Places{"./x"}));
+  EXPECT_EQ(search_places("", "/a:/b"), (Places{""}));
 }
 
 TEST_F(CommandChainTest, TheOrderOfTheSteps) {
@@ -124,6 +130,16 @@ TEST_F(CommandChainTest, OfASearchWhatShowsBestWhatIsWrong) {
   EXPECT_EQ(told(-E2BIG, -ENOENT), "exec /a/tool: Argument list too long");
   EXPECT_EQ(told(-EACCES, 0), "none");
   EXPECT_EQ(told(0, -ECANCELED), "none");
+}
+
+TEST_F(CommandChainTest, ANameThatIsTooLongForEveryPlaceIsNotFound) {
+  description_.program = std::string(PATH_MAX, 'x');
+  const CommandChain chain(description_, context_);
+  ASSERT_EQ(codes(chain), (std::vector{OperationCode::clone, OperationCode::keep_only}));
+  const int results[] = {0, 0};
+  const auto error = chain.error(results);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code, ENOENT);
 }
 
 TEST_F(CommandChainTest, TheSearchIsAlongThePathOfTheProgram) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Runs a planned chain in the new task, which shares the memory of a process that goes on with its
-// work: there is no libc here, no errno, no thread-local
-// data, no allocation, and nothing is written but this task's own stack and the chain. The object
-// files need no symbol from outside (executor_symbols_test.cc).
+// work: there is no libc here, no errno, no thread-local data, no allocation, and nothing is
+// written but this task's own stack and the chain. The object files need no symbol from outside
+// (executor_symbols_test.cc).
 #pragma once
 
 #include "cold/plan.h"

@@ -3,12 +3,11 @@
 
 #include <fcntl.h>
 #include <liburing.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <string>
 
+#include "os/process.h"
 #include "os/result.h"
 
 namespace prewarm::cold {
@@ -106,8 +105,7 @@ Started IoUring::start(Chain& chain) {
     io_uring_cqe_seen(&uring, done);
   }
   const bool wants_pidfd = cloned > 0 && (clone.more & kWantsPidfd) != 0;
-  Fd pidfd(wants_pidfd ? static_cast<int>(::syscall(SYS_pidfd_open, cloned, 0)) : -1);
-  return {cloned, std::move(pidfd), false};
+  return {cloned, wants_pidfd ? os::watch(cloned) : Fd(), false};
 }
 
 }  // namespace prewarm::cold

@@ -13,6 +13,9 @@
 
 namespace prewarm::cold {
 
+// Where is searched without PATH: glibc's confstr(_CS_PATH).
+inline constexpr const char* kDefaultPath = "/bin:/usr/bin";
+
 class PathSearch {
  public:
   // Just this name, whatever it is.

@@ -293,7 +293,7 @@ Chain* plan(std::span<const Operation> operations, std::span<std::byte> memory,
     if (row != nullptr) new (&row[i]) PlannedOperation{copied, -ECANCELED};
   }
   needed = arena.used();
-  if (!arena.fits()) return nullptr;
+  if (chain == nullptr || !arena.fits()) return nullptr;
   chain->operations = row;
   chain->count = static_cast<std::uint32_t>(operations.size());
   chain->keeps_capabilities = raises_capability && changes_identity;

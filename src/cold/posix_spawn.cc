@@ -20,6 +20,7 @@
 #include "cold/blocks.h"
 #include "cold/executor_libc.h"
 #include "cold/libc_actions.h"
+#include "cold/signals_blocked.h"
 #include "os/raw_syscall.h"
 #include "prewarm/posix_spawn.h"
 #include "prewarm/spawn.h"
@@ -29,9 +30,6 @@ namespace {
 
 using os::arg;
 using os::raw_syscall;
-
-// Where execvp looks when there is no PATH: glibc's confstr(_CS_PATH).
-constexpr const char* kDefaultPath = "/bin:/usr/bin";
 
 // ---- What the call asks for --------------------------------------------------------------------
 
@@ -264,27 +262,16 @@ int failure(const Chain& chain) {
 
 // ---- The caller --------------------------------------------------------------------------------
 
-// While this lives no signal handler runs in the calling thread, and nobody cancels it. Handlers
-// that run afterwards find the pid written.
-class Undisturbed {
+// While this lives nobody cancels the calling thread.
+class NotCancelled {
  public:
-  Undisturbed() {
-    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation_);
-    const std::uint64_t all = ~std::uint64_t{0};
-    raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, arg(&all), arg(&mask_), sizeof all);
-  }
-  Undisturbed(const Undisturbed&) = delete;
-  Undisturbed& operator=(const Undisturbed&) = delete;
-  ~Undisturbed() {
-    raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, arg(&mask_), 0, sizeof mask_);
-    ::pthread_setcancelstate(cancellation_, nullptr);
-  }
-
-  std::uint64_t mask_before() const { return mask_; }
+  NotCancelled() { ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
+  NotCancelled(const NotCancelled&) = delete;
+  NotCancelled& operator=(const NotCancelled&) = delete;
+  ~NotCancelled() { ::pthread_setcancelstate(before_, nullptr); }
 
  private:
-  std::uint64_t mask_ = 0;
-  int cancellation_ = 0;
+  int before_ = 0;
 };
 
 std::uint64_t kernel_mask(const sigset_t& signals) {
@@ -309,9 +296,10 @@ int run_posix_spawn(pid_t* pid, const PosixSpawn& call) {
   Chain& chain = build_chain(memory, call, *attributes, *actions, needs);
 
   // A task that runs it. It is gone from this memory when start_task returns.
-  const Undisturbed undisturbed;
+  const NotCancelled not_cancelled;
+  const SignalsBlocked blocked;  // handlers that run afterwards find the pid written
   const bool own_mask = attributes->has(POSIX_SPAWN_SETSIGMASK);
-  chain.signal_mask = own_mask ? kernel_mask(attributes->mask) : undisturbed.mask_before();
+  chain.signal_mask = own_mask ? kernel_mask(attributes->mask) : blocked.before();
   const Started task = start_task(chain, memory.stack(), Backend::vfork);
   if (task.pid < 0) return -task.pid;
   settle_task(chain);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 #
-# compared_test.py SOURCES BUILD CC CXX: takes the code out of docs/spawning-compared.md, compiles it, and lets
+# compared_test.py SOURCES BUILD CC CXX: takes the code out of docs/spawning.md, compiles it, and lets
 # each do the job: all give the same words, and each fails where the job can't be done.
 import os
 import pathlib
@@ -13,7 +13,7 @@ import tempfile
 
 sources, build = (pathlib.Path(argument) for argument in sys.argv[1:3])
 cc, cxx = sys.argv[3:5]
-page = sources / "docs" / "spawning-compared.md"
+page = sources / "docs" / "spawning.md"
 problems = []
 
 # Open in the caller, and may be inherited. Each must see to it that it isn't.
@@ -57,7 +57,7 @@ def check(condition, message):
 
 def blocks():
     found = re.findall(r"<!-- code: (\w+) -->\n```\w+\n(.*?)```\n", page.read_text(), re.DOTALL)
-    check([name for name, _ in found] == ["python", "folly", "posix_spawn", "command", "ring"], "the page's code")
+    check([name for name, _ in found] == ["command", "ring", "python", "folly", "posix_spawn"], "the page's code")
     return dict(found)
 
 
