@@ -26,6 +26,8 @@ void settle_task(Chain& chain);
 Started start_posix_spawn(Chain& chain);
 
 // Whether the process has become the program that it was to execute: false if it ended before.
-bool has_executed(pid_t child);
+// `made`: when (Chain::made), because whoever waits for programs may do it before this looks, and a
+// busy system gives the number to another soon.
+bool has_executed(pid_t child, std::uint64_t made);
 
 }  // namespace prewarm::cold

@@ -3,6 +3,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -83,8 +84,22 @@ long make_task(const Wanted& wanted, Chain& chain, const Block& block, int& pidf
 constexpr unsigned kPfExiting = 0x4;      // PF_* of the kernel's <linux/sched.h>, as they appear in
 constexpr unsigned kPfForkNoExec = 0x40;  // field 9 of /proc/PID/stat
 
-// 0 if it can't be read.
-unsigned task_flags(pid_t pid) {
+// In the unit of field 22 of /proc/PID/stat.
+std::uint64_t ticks_since_boot() {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  const auto ticks = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  return static_cast<std::uint64_t>(now.tv_sec) * ticks +
+         static_cast<std::uint64_t>(now.tv_nsec) * ticks / 1'000'000'000;
+}
+
+struct TaskStat {
+  unsigned flags = 0;
+  std::uint64_t start = 0;  // ticks since boot
+};
+
+// All zero if it can't be read.
+TaskStat read_stat(pid_t pid) {
   char path[32] = "/proc/";
   char* end = path + std::strlen(path);
   char digits[12];
@@ -93,20 +108,27 @@ unsigned task_flags(pid_t pid) {
   while (n > 0) *end++ = digits[--n];
   std::memcpy(end, "/stat", 6);
   const Fd file(::open(path, O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) return 0;
+  if (!file.valid()) return {};
   char text[512];
   const ssize_t size = ::read(file.get(), text, sizeof text - 1);
-  if (size <= 0) return 0;
+  if (size <= 0) return {};
   text[size] = '\0';
   // The second field is the program's name, which may have anything in it.
   const char* at = std::strrchr(text, ')');
-  for (int field = 2; at != nullptr && field < 9; ++field) at = std::strchr(at + 1, ' ');
-  return at == nullptr ? 0 : static_cast<unsigned>(std::strtoul(at, nullptr, 10));
+  TaskStat stat;
+  for (int field = 2; at != nullptr && field < 22; ++field) {
+    at = std::strchr(at + 1, ' ');
+    if (field == 8 && at != nullptr) {
+      stat.flags = static_cast<unsigned>(std::strtoul(at, nullptr, 10));
+    }
+  }
+  if (at != nullptr) stat.start = std::strtoull(at, nullptr, 10);
+  return stat;
 }
 
 }  // namespace
 
-bool has_executed(pid_t child) {
+bool has_executed(pid_t child, std::uint64_t made) {
   for (;;) {
     // The kernel moves no child to another process group that has executed a program: EACCES. There
     // is no such group, so nothing happens otherwise. (EPERM comes first for a child in another
@@ -115,9 +137,11 @@ bool has_executed(pid_t child) {
     const long r = raw_syscall(SYS_setpgid, child, kNoGroup);
     if (r == -EACCES) return true;
     if (r == -ESRCH) return true;  // somebody else has waited for it; there is no more to know
-    const unsigned flags = task_flags(child);
-    if ((flags & kPfForkNoExec) == 0) return true;
-    if ((flags & kPfExiting) != 0) return false;
+    const TaskStat stat = read_stat(child);
+    // The same if its number belongs to a later child already.
+    if (stat.start > made) return true;
+    if ((stat.flags & kPfForkNoExec) == 0) return true;
+    if ((stat.flags & kPfExiting) != 0) return false;
     // In the middle of its exec: the old memory is gone, the mark isn't set.
     ::sched_yield();
   }
@@ -149,6 +173,7 @@ Started start_task(Chain& chain, const Block& block, Backend backend) {
     return {static_cast<pid_t>(r), Fd(), false};
   }
   const auto pid = static_cast<pid_t>(r);
+  chain.made = ticks_since_boot();
   chain.pid.store(pid);
   // Before Linux 5.2 clone doesn't know CLONE_PIDFD, and ignores it.
   if (wants_pidfd && pidfd < 0) {
@@ -160,7 +185,7 @@ Started start_task(Chain& chain, const Block& block, Backend backend) {
 void settle_task(Chain& chain) {
   if (chain.changes_identity && chain.shares_memory) identity_ends();
   if ((chain.gate.load() & kExecuting) == 0) return;
-  if (has_executed(chain.pid.load())) chain.operations[chain.at].result = 0;
+  if (has_executed(chain.pid.load(), chain.made)) chain.operations[chain.at].result = 0;
 }
 
 }  // namespace prewarm::cold

@@ -57,9 +57,9 @@ struct Chain {
   bool shares_memory = true;
   bool keeps_capabilities = false;  // an ambient capability is to outlive a change of user
   bool changes_identity = false;
-  std::uint32_t awaited = 0;     // after this operation `told` is set and woken; 0: never
-  pid_t parent = 0;              // for the death signal: process,
-  pid_t parent_task = 0;         // and thread, that made the task
+  std::uint32_t awaited = 0;  // after this operation `told` is set and woken; 0: never
+  pid_t parent = 0;           // for the death signal: process,
+  pid_t parent_task = 0;      // and thread, that made the task
 
   // What the task writes.
   std::atomic<std::uint32_t> told{0};
@@ -77,7 +77,8 @@ struct Chain {
   Chain* next = nullptr;
   Block* block = nullptr;  // where it lies
   std::atomic<pid_t> pid{0};
-  bool started = false;  // and the completion of its clone posted
+  std::uint64_t made = 0;  // ticks since boot, when there was a task
+  bool started = false;    // and the completion of its clone posted
 };
 static_assert(std::is_trivially_destructible_v<Chain>);
 static_assert(std::is_trivially_copyable_v<PlannedOperation>);
