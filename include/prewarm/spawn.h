@@ -196,8 +196,10 @@ Operation death_signal(int signal);
 Operation user(uid_t real, uid_t effective, uid_t saved);  // -1: as it is
 Operation group(gid_t real, gid_t effective, gid_t saved);
 Operation groups(std::span<const gid_t> supplementary);
-Operation reset_ids();                         // effective := real, group first
-Operation ambient_capability(int capability);  // raised, and made inheritable
+Operation reset_ids();  // effective := real, group first
+// Raised, and made inheritable. Root that becomes another user loses all of them (capabilities(7)),
+// so it goes behind changes of user.
+Operation ambient_capability(int capability);
 Operation no_new_privileges();
 // For a new user namespace: lines of uid_map and gid_map (user_namespaces(7)); setgroups is denied
 // first. Either may be null.
