@@ -40,10 +40,9 @@ struct Measured {
   int cwd = ::open("/", O_PATH | O_CLOEXEC);
 };
 
-double run_cold(const Command& command) {
-  Command again = command;
+double run_cold(Command& command) {
   const double start = now_us();
-  static_cast<void>(again.run());
+  static_cast<void>(command.run());
   return now_us() - start;
 }
 
