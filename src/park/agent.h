@@ -105,9 +105,8 @@ using UseFile = void (*)(void* data, const char* path);
 void each_locale_file(UseFile use, void* data);
 
 // agent_learn.cc: which pages a launch touches.
-void prepare_to_learn();  // in a new clone
-bool start_learning();    // in a released clone: true if it is one that will look when it exits
-void end_program();       // ld.so's part of the exit, and then the look
+bool start_learning();  // in a released clone: true if it is one that will look when it exits
+void end_program();     // ld.so's part of the exit, and then the look
 
 // agent_adopt.cc: what is made of it.
 void adopt_learned();  // in the zygote

@@ -147,6 +147,18 @@ void learn() {
   state.program->learn_state.store(learned, std::memory_order_release);
 }
 
+// What the processor has marked so far was not main's doing (proc_pid_clear_refs(5)). It is done
+// just before main, though that costs this one launch a fraction of a millisecond: a page counts as
+// accessed, too, once anybody has ended who had accessed it, or another in the same folio.
+bool forget_accesses() {
+  const long fd =
+      os::raw_syscall(SYS_openat, AT_FDCWD, os::arg("/proc/self/clear_refs"), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool forgotten = os::raw_syscall(SYS_write, fd, os::arg("1"), 1) == 1;
+  os::raw_syscall(SYS_close, fd);
+  return forgotten;
+}
+
 }  // namespace
 
 std::uint64_t read_hexadecimal(const char*& at) {
@@ -166,19 +178,14 @@ long open_pagemap() {
   return os::raw_syscall(SYS_openat, AT_FDCWD, os::arg("/proc/self/pagemap"), O_RDONLY | O_CLOEXEC);
 }
 
-void prepare_to_learn() {
-  if (state.program->releases.load(std::memory_order_relaxed) < kOften) return;
-  if (!advance_learning(LearnState::present, LearnState::looking)) return;
-  // What the processor has marked so far was not main's doing (proc_pid_clear_refs(5)).
-  const long fd =
-      os::raw_syscall(SYS_openat, AT_FDCWD, os::arg("/proc/self/clear_refs"), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  closely = os::raw_syscall(SYS_write, fd, os::arg("1"), 1) == 1;
-  os::raw_syscall(SYS_close, fd);
-}
-
 bool start_learning() {
-  if (!closely && !advance_learning(LearnState::unknown, LearnState::learning)) return false;
+  const bool often = state.program->releases.load(std::memory_order_relaxed) >= kOften;
+  if (often && advance_learning(LearnState::present, LearnState::looking)) {
+    if (!forget_accesses()) return false;
+    closely = true;
+  } else if (!advance_learning(LearnState::unknown, LearnState::learning)) {
+    return false;
+  }
   learner = os::raw_syscall(SYS_getpid);
   return true;
 }

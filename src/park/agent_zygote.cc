@@ -134,7 +134,6 @@ int live_as_clone(unsigned k, std::uint32_t generation) {
   renew_randomness();
   run_child_handlers();
   touch_learned();
-  prepare_to_learn();
   if (state.in_background) os::set_scheduling(usual);
   set_state(slot.state, SlotState::idle);
   return serve(kSlotFds + static_cast<int>(k), slot.state, generation);

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* What say.c and its test agree on. */
+#pragma once
+
+enum { kSayPages = 256, kSayPagesRead = 8, kSayPageSize = 4096 };
