@@ -334,7 +334,8 @@ TEST_F(CommandTest, ErrorsNameTheStep) {
   expect_error(Command("/nowhere/program"), "exec /nowhere/program: No such file or directory",
                ENOENT);
   expect_error(Command(""), "exec: No such file or directory", ENOENT);
-  expect_error(Command("true").arg(std::string(std::size_t{1} << 20, 'x')),
+  // Not by a search: older kernels say so before they look for the file.
+  expect_error(Command("/usr/bin/true").arg(std::string(std::size_t{1} << 20, 'x')),
                "exec /usr/bin/true: Argument list too long", E2BIG);
 }
 

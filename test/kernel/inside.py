@@ -8,6 +8,7 @@ inside.py NAME…: see run.py. inside.py --step STEP NAME…: that step, as whoe
 import dataclasses
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from corpus_harness import script, suite  # noqa: E402  (needs the path above)
 from kernel_harness import plan, warm  # noqa: E402
 
 PREWARM = str(TESTS.parent / "build" / "prewarm")
+UNIT_TESTS = str(TESTS.parent / "build" / "prewarm_unit_tests")
 
 # A processor made of software is some thirty times slower, and nothing here is about time.
 PATIENCE = 30
@@ -56,6 +58,31 @@ def self_test(names, user):
         say("passed" if fault else "failed", f"self-test.{name}", found)
 
 
+# How a test of GoogleTest's ended; the summary at the end has no time in it.
+ENDED = re.compile(r"\[ +(OK|FAILED|SKIPPED) +\] ([^\s,]+).* \(\d+ ms\)\n")
+WORDS = {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
+
+
+def cold(names, user):
+    """Unit tests, of src/cold if none are named; `names` are as for --gtest_filter."""
+    chosen = names or [f"*{suite}.*:*{suite}/*" for suite in plan.COLD]
+    command = [UNIT_TESTS, "--gtest_color=no", f"--gtest_filter={':'.join(chosen)}"]
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    written = ""
+    with subprocess.Popen(command, **output, text=True) as tests:
+        for line in tests.stdout:
+            if line.startswith("[ RUN"):
+                written = ""
+            elif ended := ENDED.match(line):
+                text = "" if ended[1] == "OK" else written
+                say(WORDS[ended[1]], f"cold.{user}.{ended[2]}", text)
+            else:
+                written += line
+    if tests.returncode < 0:
+        say("failed", f"cold.{user}", f"{written}ended by signal {-tests.returncode}")
+    return tests.returncode
+
+
 def corpus(names, user):
     with tempfile.TemporaryDirectory(prefix="corpus-") as base:
         jobs = [
@@ -88,6 +115,7 @@ STEPS = {
     "self-test": self_test,
     "doctor": doctor,
     "warm": warm_launches,
+    "cold": cold,
     "corpus": corpus,
     "faults": faults,
 }

@@ -9,9 +9,19 @@ STEPS = (
     ("doctor", "user"),
     ("warm", "root"),
     ("warm", "user"),
+    ("cold", "root"),
+    ("cold", "user"),
     ("corpus", "user"),
     ("faults", "root"),
 )
+
+# Of the unit tests those of src/cold.
+COLD = (
+    "CaptureTest CheckChain CommandChainTest CommandTest Ends Exec HostTaskTest Identity "
+    "IoUringBackend LibcActions Lifetime Links OurPosixSpawn OwnedProcessTest Plan "
+    "PosixSpawnBackend PosixSpawnByBoth PosixSpawnMaskedTest PosixSpawnTest PreloadTest Resources "
+    "RingFallback RingSoak SearchPlaces"
+).split()
 
 # Of test/faults what asks the kernel for something, and not only bash or the file system. The other
 # cases of `signals` launch so often that each takes minutes here, and

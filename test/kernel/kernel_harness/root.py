@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
 
 from .archive import Archive
 
@@ -31,6 +32,9 @@ LEFT_OUT = re.compile(
 # Where prewarm and its tests are in there.
 HOME = "/prewarm"
 BUILT = ("prewarm", "prewarm.so", "libprewarm-agent.so")
+# For the step `cold`. They know by which path they were built.
+UNIT_TESTS = "prewarm_unit_tests"
+BUILT_FOR_THEM = ("libprewarm-spawn.so", "prewarm_test_state", "prewarm_test_count")
 TESTS = pathlib.Path(__file__).resolve().parent.parent.parent
 TESTS_INSIDE = ("corpus", "faults", "kernel")
 
@@ -83,6 +87,17 @@ def _add_tree(archive, source, target):
             archive.copy(f"{target}/{path.relative_to(source)}", path)
 
 
+def _add_unit_tests(archive, build):
+    for name in BUILT_FOR_THEM:
+        archive.copy(f"{HOME}/build/{name}", build / name)
+    with tempfile.TemporaryDirectory() as place:
+        small = pathlib.Path(place) / UNIT_TESTS
+        subprocess.run(["strip", "-o", small, build / UNIT_TESTS], check=True)
+        archive.copy(f"{HOME}/build/{UNIT_TESTS}", small)
+    if str(build) != f"{HOME}/build":
+        archive.link(str(build), f"{HOME}/build")
+
+
 def make(file, build):
     """Writes the archive of the whole filesystem to `file`, with what was built in `build`."""
     archive = Archive(file)
@@ -93,6 +108,7 @@ def make(file, build):
         archive.copy(name, name)
     for name in BUILT:
         archive.copy(f"{HOME}/build/{name}", build / name)
+    _add_unit_tests(archive, build)
     for name in TESTS_INSIDE:
         _add_tree(archive, TESTS / name, f"{HOME}/test/{name}")
     archive.copy("/init", TESTS / "kernel" / "init")
