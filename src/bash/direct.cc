@@ -12,6 +12,7 @@
 #include "bash/front.h"
 #include "bash/redirections.h"
 #include "bash/words.h"
+#include "os/clock.h"
 
 struct fd_bitmap;
 
@@ -270,7 +271,7 @@ Pending* Front::fill_pending(const Order& order, const Claimed& claimed) {
   pending->pid = claimed.claim.pid;
   pending->shell_pid = claimed.brokered ? invent_pid() : pending->pid;
   pending->path = order.path;
-  pending->start_ns = now_ns();
+  pending->start_ns = os::now_ns();
   return pending;
 }
 

@@ -306,9 +306,6 @@ class Front {
 
 Front& front();
 
-// CLOCK_MONOTONIC.
-std::int64_t now_ns();
-
 // The agent that belongs to this loadable: `configured` if given, else beside the loadable, else
 // where it was installed.
 std::string find_agent(const std::string& configured);

@@ -21,14 +21,11 @@ struct Expected {
   std::uint32_t value;
 };
 
-// CLOCK_MONOTONIC, in ns.
-std::int64_t monotonic_now();
-
 // More words than one call can wait for.
 inline constexpr std::size_t kMostWords = 128;  // FUTEX_WAITV_MAX
 
 // Waits until one of at most kMostWords words may have changed. -EINTR: a signal handler ran;
-// -ETIMEDOUT: `until` (monotonic ns) has come; else 0, which may be false alarm. Where the kernel
+// -ETIMEDOUT: `until` (os::now_ns) has come; else 0, which may be false alarm. Where the kernel
 // can wait for one word only (before Linux 5.16), that is the first, and false alarms come after
 // `patience_ns`, which grows meanwhile; start it anew with kImpatient when something has happened.
 int wait_any(std::span<const Expected> words, std::optional<std::int64_t> until,

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "cold/ring.h"
+#include "os/clock.h"
 #include "os/result.h"
 #include "os/scheduling.h"
 
@@ -84,9 +85,9 @@ bool SpawnRing::State::has_work() {
 bool SpawnRing::State::look_for_work() {
   if (options.awake_us == 0) return false;
   constexpr int kLooksAtOnce = 64;  // between those that take the lock
-  const std::int64_t until = cold::monotonic_now() + std::int64_t{options.awake_us} * 1000;
+  const std::int64_t until = os::now_ns() + std::int64_t{options.awake_us} * 1000;
   doing.store(looking);
-  while (cold::monotonic_now() < until) {
+  while (os::now_ns() < until) {
     if (has_work()) return true;
     // Told of something: new work, or the end.
     for (int i = 0; i < kLooksAtOnce; ++i) {

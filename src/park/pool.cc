@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "os/clock.h"
 #include "os/scheduling.h"
 #include "park/part.h"
 #include "park/pool_internal.h"
@@ -260,7 +261,7 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   for (const auto& directory : eligible.search_directories) watch(directory);
   watch("/etc/ld.so.preload");
   // The clock by which files are said to have changed.
-  entry.parked_at_ns = now_ns(CLOCK_REALTIME_COARSE);
+  entry.parked_at_ns = os::now_ns(CLOCK_REALTIME_COARSE);
 
   const bool may_clone =
       want > 0 && isolation == Isolation::clone && eligible.isolation == Isolation::clone;
@@ -402,12 +403,12 @@ void Pool::take_over_parked() {
 
 bool Pool::wait_parked(unsigned index, int wait_ms) {
   Program& program = table_->programs[index];
-  const std::int64_t deadline = now_ns(CLOCK_MONOTONIC) + std::int64_t{wait_ms} * 1000000;
+  const std::int64_t deadline = os::now_ns() + wait_ms * os::kNsPerMs;
   while (state_of_program(program) == ProgramState::starting) {
-    const std::int64_t left = deadline - now_ns(CLOCK_MONOTONIC);
+    const std::int64_t left = deadline - os::now_ns();
     if (left <= 0) return false;
     wait_while(program.state, static_cast<std::uint32_t>(ProgramState::starting),
-               static_cast<int>(left / 1000000) + 1);
+               static_cast<int>(left / os::kNsPerMs) + 1);
   }
   return true;
 }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "os/clock.h"
 #include "os/process.h"
 #include "park/pool.h"
 #include "park/pool_internal.h"
@@ -42,7 +43,7 @@ std::expected<Claim, Reason> Pool::claim_self(unsigned index) {
 
 std::expected<Claim, Reason> Pool::claim_slot(unsigned index, SlotKind kind, int wait_ms) {
   Program& program = table_->programs[index];
-  const std::int64_t deadline = now_ns(CLOCK_MONOTONIC) + std::int64_t{wait_ms} * 1000000;
+  const std::int64_t deadline = os::now_ns() + wait_ms * os::kNsPerMs;
   bool asked = false;
   for (;;) {
     Slot* next = nullptr;
@@ -59,7 +60,7 @@ std::expected<Claim, Reason> Pool::claim_slot(unsigned index, SlotKind kind, int
       if (likelier || (awaits_request(s) && next == nullptr)) next = &slot;
     }
     if (state_of_program(program) != ProgramState::parked) return std::unexpected(Reason::died);
-    if (next == nullptr || wait_ms == 0 || now_ns(CLOCK_MONOTONIC) >= deadline) {
+    if (next == nullptr || wait_ms == 0 || os::now_ns() >= deadline) {
       return std::unexpected(Reason::pool_busy);
     }
     if (!asked) {

@@ -16,12 +16,6 @@ namespace prewarm::park {
 
 inline constexpr unsigned kMostIdleClones = 4;
 
-inline std::int64_t now_ns(clockid_t clock) {
-  timespec t{};
-  ::clock_gettime(clock, &t);
-  return t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 inline void wake(std::atomic<std::uint32_t>& word) {
   ::syscall(SYS_futex, &word, FUTEX_WAKE, 1 << 30, nullptr, nullptr, 0);
 }
