@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cold/futex.h"
 
-#include <limits.h>
 #include <linux/futex.h>
 #include <time.h>
 
@@ -9,6 +8,7 @@
 #include <cerrno>
 
 #include "os/clock.h"
+#include "os/raw_syscall.h"
 
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv 449  // the same for all processors
@@ -67,7 +67,5 @@ int wait_any(std::span<const Expected> words, std::optional<std::int64_t> until,
   }
   return r == -EINTR || r == -ETIMEDOUT ? r : 0;
 }
-
-void wake_all(Word& word) { raw_syscall(SYS_futex, arg(&word), FUTEX_WAKE, INT_MAX); }
 
 }  // namespace prewarm::cold

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Waiting for words of memory. None of them is private to the process, as the kernel wakes some of
-// them itself, and others lie in memory that is shared with a copy of the process.
+// Waiting for words of memory, several of them or until a point in time. None of them is private to
+// the process, as the kernel wakes some of them itself, and others lie in memory that is shared
+// with a copy of the process.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <optional>
 #include <span>
-
-#include "os/raw_syscall.h"
 
 namespace prewarm::cold {
 
@@ -31,7 +30,5 @@ inline constexpr std::size_t kMostWords = 128;  // FUTEX_WAITV_MAX
 int wait_any(std::span<const Expected> words, std::optional<std::int64_t> until,
              std::int64_t& patience_ns);
 inline constexpr std::int64_t kImpatient = 20'000;
-
-void wake_all(Word& word);
 
 }  // namespace prewarm::cold

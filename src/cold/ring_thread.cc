@@ -10,6 +10,7 @@
 
 #include "cold/ring.h"
 #include "os/clock.h"
+#include "os/futex.h"
 #include "os/result.h"
 #include "os/scheduling.h"
 
@@ -51,7 +52,7 @@ Result<void> SpawnRing::State::begin_thread() {
 }
 
 void SpawnRing::State::tell_thread() {
-  if (doing.exchange(busy) == asleep) cold::wake_all(doing);
+  if (doing.exchange(busy) == asleep) os::futex_wake_all(doing);
 }
 
 void SpawnRing::State::end_thread() {
@@ -119,7 +120,7 @@ void SpawnRing::State::run_thread() {
   }
   if (!stays_parent.load()) return;
   ended.store(1);
-  cold::wake_all(ended);
+  os::futex_wake_all(ended);
   for (;;) ::pause();
 }
 

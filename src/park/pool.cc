@@ -2,7 +2,6 @@
 #include "park/pool.h"
 
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -10,15 +9,15 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "os/clock.h"
+#include "os/futex.h"
 #include "os/scheduling.h"
 #include "park/part.h"
 #include "park/pool_internal.h"
@@ -407,8 +406,7 @@ bool Pool::wait_parked(unsigned index, int wait_ms) {
   while (state_of_program(program) == ProgramState::starting) {
     const std::int64_t left = deadline - os::now_ns();
     if (left <= 0) return false;
-    wait_while(program.state, static_cast<std::uint32_t>(ProgramState::starting),
-               static_cast<int>(left / os::kNsPerMs) + 1);
+    os::futex_wait_for(program.state, static_cast<std::uint32_t>(ProgramState::starting), left);
   }
   return true;
 }
@@ -417,7 +415,7 @@ bool Pool::wait_parked(unsigned index, int wait_ms) {
 void Pool::end_unreleased(Slot& slot) {
   for (int i = 0; i < 100 && state_of(slot.state) == SlotState::parking; ++i) {
     if (slot.pid.load() == 0) break;
-    wait_while(slot.state, value(SlotState::parking), 1);
+    os::futex_wait_for(slot.state, value(SlotState::parking), os::kNsPerMs);
   }
   advance(slot.state, SlotState::claimed, SlotState::empty);
   advance(slot.state, SlotState::granted, SlotState::empty);

@@ -6,11 +6,14 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "os/clock.h"
+#include "os/futex.h"
 #include "os/process.h"
 #include "park/pool.h"
 #include "park/pool_internal.h"
@@ -72,14 +75,16 @@ std::expected<Claim, Reason> Pool::claim_slot(unsigned index, SlotKind kind, int
       asked = true;
     }
     const SlotState s = state_of(next->state);
-    if (s != SlotState::idle && s != SlotState::running) wait_while(next->state, value(s), 2);
+    if (s != SlotState::idle && s != SlotState::running) {
+      os::futex_wait_for(next->state, value(s), 2 * os::kNsPerMs);
+    }
   }
 }
 
 void Pool::order_refill(unsigned index) {
   Program& program = table_->programs[index];
   program.orders.fetch_add(1);
-  wake(program.orders);
+  os::futex_wake_all(program.orders);
 }
 
 void Pool::refill(unsigned index) {
@@ -211,7 +216,7 @@ bool Pool::grant(const Claim& claim) {
   if (state(claim) != SlotState::claimed) return false;
   auto& word = word_of(claim);
   if (!advance(word, SlotState::claimed, SlotState::granted)) return false;
-  wake(word);
+  os::futex_wake_all(word);
   return true;
 }
 
@@ -251,10 +256,10 @@ Ended Pool::note_ended(pid_t pid, int status) {
         // It ended by itself, and would do so again.
         program.reason.store(static_cast<std::uint32_t>(Reason::agent_failed));
         program.state.store(static_cast<std::uint32_t>(ProgramState::refused));
-        wake(program.state);
+        os::futex_wake_all(program.state);
       } else if (was != ProgramState::refused) {
         program.state.store(static_cast<std::uint32_t>(ProgramState::gone));
-        wake(program.state);
+        os::futex_wake_all(program.state);
       }
       return state_of(program.self_state) == SlotState::running ? Ended::launched : Ended::parked;
     }
@@ -277,7 +282,7 @@ Ended Pool::end_slot(Slot& slot, SlotState was, int status) {
   slot.status.store(status);
   slot.state.store(value(launched && brokered ? SlotState::exited : SlotState::empty),
                    std::memory_order_release);
-  wake(slot.state);
+  os::futex_wake_all(slot.state);
   if (!launched) return Ended::parked;
   return brokered ? Ended::brokered : Ended::launched;
 }
@@ -288,7 +293,7 @@ bool Pool::wait_taken(const Claim& claim) {
     const SlotState s = state(claim);
     if (s == SlotState::running || s == SlotState::exited) return true;
     if (!awaits_request(s)) return false;
-    wait_while(word, value(s), 5);
+    os::futex_wait_for(word, value(s), 5 * os::kNsPerMs);
     // Nobody may have told us yet that it died.
     if (awaits_request(state(claim)) && os::ended(claim.pid)) return false;
   }
@@ -299,11 +304,9 @@ bool Pool::wait_change(const Claim& claim, os::Fd& watch, int wait_ms) {
   const SlotState s = state(claim);
   if (!awaits_request(s) && s != SlotState::running) return true;
   if (!watch.valid()) wait_ms = std::min(wait_ms, kShortMs);
-  const timespec limit{wait_ms / 1000, (wait_ms % 1000) * 1000000L};
-  if (::syscall(SYS_futex, &word, FUTEX_WAIT, value(s), &limit, nullptr, 0) == 0) return true;
-  const int error = errno;
-  if (error == ETIMEDOUT && !watch.valid()) begin_watch(claim, watch);
-  return error != EINTR;
+  const long waited = os::futex_wait_for(word, value(s), wait_ms * os::kNsPerMs);
+  if (waited == -ETIMEDOUT && !watch.valid()) begin_watch(claim, watch);
+  return waited != -EINTR;
 }
 
 // From now on we can learn how its process ends even if the owner can't tell us any more.

@@ -4,9 +4,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -18,6 +15,7 @@
 
 #include "launch/testing.h"
 #include "os/clock.h"
+#include "os/futex.h"
 #include "os/testing.h"
 #include "park/pool.h"
 
@@ -129,8 +127,7 @@ class PoolFixture : public ::testing::Test {
       }
       if (idle >= count || next == nullptr || os::now_ns() > deadline) return idle;
       // It may be another slot that changes, so not for long.
-      const timespec limit{0, 5000000};
-      ::syscall(SYS_futex, &next->state, FUTEX_WAIT, state, &limit, nullptr, 0);
+      os::futex_wait_for(next->state, state, 5 * os::kNsPerMs);
     }
   }
 
@@ -160,8 +157,7 @@ class PoolFixture : public ::testing::Test {
       constexpr auto kParking = static_cast<std::uint32_t>(SlotState::parking);
       while (slot.state.load() == kParking) {
         if (os::now_ns() > deadline) return false;
-        const timespec limit{1, 0};
-        ::syscall(SYS_futex, &slot.state, FUTEX_WAIT, kParking, &limit, nullptr, 0);
+        os::futex_wait_for(slot.state, kParking, os::kNsPerSecond);
       }
     }
     return true;
