@@ -382,12 +382,12 @@ void Pool::retire(unsigned index) {
   // The zygote first: it makes up for what goes.
   const SlotState self = state_of(program.self_state);
   if (!awaits_request(self) && self != SlotState::running) {
-    forget({index, -1, program.pid.load(), 0});
+    revoke({index, -1, program.pid.load(), 0});
   }
   for (unsigned k = 0; k < kSlotsPerProgram; ++k) {
     Slot& slot = program.slots[k];
     if (!advance(slot.state, SlotState::idle, SlotState::claimed)) continue;
-    forget({index, static_cast<int>(k), slot.pid.load(), 0});
+    revoke({index, static_cast<int>(k), slot.pid.load(), 0});
   }
   // One that is just being made finds nobody at the other end.
   entries_[index].control.reset();

@@ -148,7 +148,7 @@ bool Pool::release(const Claim& claim, const launch::LaunchRequest& request) {
   for (const auto& d : request.descriptors) wire_fds_.push_back(d.source);
   wire_fds_.push_back(request.cwd);
   if (!launch::write_request(request, claim.generation, wire_)) {
-    forget(claim);
+    revoke(claim);
     return false;
   }
   return release_bytes(claim, wire_, wire_fds_);
@@ -165,7 +165,7 @@ bool Pool::release_bytes(const Claim& claim, std::span<char> bytes,
   int fds[launch::kMaxDescriptors + 2];
   std::size_t count = descriptors.size();
   if (count > launch::kMaxDescriptors + 1) {
-    forget(claim);
+    revoke(claim);
     return false;
   }
   std::memcpy(fds, descriptors.data(), count * sizeof(int));
@@ -173,7 +173,7 @@ bool Pool::release_bytes(const Claim& claim, std::span<char> bytes,
   if (size > launch::kInlineBytes) {
     memfd.reset(::memfd_create("prewarm-request", MFD_CLOEXEC));
     if (!memfd.valid() || ::write(memfd.get(), bytes.data(), size) != static_cast<ssize_t>(size)) {
-      forget(claim);
+      revoke(claim);
       return false;
     }
     fds[count++] = memfd.get();
@@ -195,7 +195,7 @@ bool Pool::release_bytes(const Claim& claim, std::span<char> bytes,
   const bool sent =
       ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == static_cast<ssize_t>(size);
   header.flags &= ~static_cast<std::uint32_t>(launch::kRequestInMemfd);
-  if (!sent) forget(claim);
+  if (!sent) revoke(claim);
   // It died before, and was known to be dead: then nobody else would clear the socket.
   if (sent && claim.slot >= 0 && state(claim) == SlotState::empty) {
     table_->programs[claim.program].slots[claim.slot].lost.store(1);
@@ -235,12 +235,11 @@ SlotState Pool::state(const Claim& claim) const {
 
 void Pool::give_back(const Claim& claim) {
   // What was retired meanwhile is of no use to anybody.
-  if (entries_[claim.program].stale) forget(claim);
+  if (entries_[claim.program].stale) return revoke(claim);
   advance(word_of(claim), SlotState::claimed, SlotState::idle);
 }
 
-// The request will never come: the process is of no use any more.
-void Pool::forget(const Claim& claim) {
+void Pool::revoke(const Claim& claim) {
   if (claim.pid > 0) ::kill(claim.pid, SIGKILL);
 }
 
