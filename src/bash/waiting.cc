@@ -203,7 +203,7 @@ Pending* Front::collect_brokered() {
 
 // The pid that bash knows it by, or 0 if bash doesn't.
 pid_t Front::end_pending(Pending& pending, int status) {
-  tally_.add_time(pending.path.c_str(), pending.brokered ? Rung::brokered : Rung::direct,
+  tally_.add_time(pending.path.c_str(), warm_rung(pending),
                   static_cast<std::uint64_t>(os::now_ns() - pending.start_ns));
   drop_owned(pending);
   pending.watch.reset();
