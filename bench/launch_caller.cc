@@ -27,6 +27,7 @@
 #include <string>
 #include <string_view>
 
+#include "os/clock.h"
 #include "os/fd.h"
 #include "os/result.h"
 #include "park/pool.h"
@@ -53,12 +54,6 @@ struct Caller {
   std::unique_ptr<park::Pool> pool;
   unsigned program = 0;
 };
-
-long now_ns() {
-  timespec t{};
-  ::clock_gettime(CLOCK_MONOTONIC, &t);
-  return (t.tv_sec * 1'000'000'000) + t.tv_nsec;
-}
 
 // ---- The ways to launch: each returns as soon as its caller may go on, with the pid or -1
 // ----------
@@ -111,8 +106,8 @@ pid_t launch_parked(Caller& caller) {
 // Waits until the pool has so many idle clones that it orders no more.
 bool await_idle(const Caller& caller) {
   const park::Program& program = caller.pool->table().programs[caller.program];
-  const long deadline = now_ns() + (kPatienceMs * 1'000'000L);
-  while (now_ns() < deadline) {
+  const long deadline = os::now_ns() + kPatienceMs * os::kNsPerMs;
+  while (os::now_ns() < deadline) {
     unsigned idle = 0;
     for (const park::Slot& slot : program.slots) {
       idle += park::state_of(slot.state) == park::SlotState::idle;
@@ -139,13 +134,13 @@ constexpr Way kWays[] = {
 
 os::Result<Times> time_launch(Caller& caller, const Way& way) {
   if (way.pause && !await_idle(caller)) return os::failed_with(0, "wait for an idle clone");
-  const long start = now_ns();
+  const long start = os::now_ns();
   const pid_t pid = way.launch(caller);
-  const long returned = now_ns();
+  const long returned = os::now_ns();
   if (pid < 0) return os::failed("launch by", std::string(way.name));
   int status = 0;
   if (::waitpid(pid, &status, 0) != pid) return os::failed("wait for", caller.tiny);
-  const long ended = now_ns();
+  const long ended = os::now_ns();
 
   caller.pool->note_ended(pid, status);
   // Not in the way of what it started.
@@ -155,8 +150,7 @@ os::Result<Times> time_launch(Caller& caller, const Way& way) {
   if (::read(caller.clock_in.get(), &at, sizeof at) != ssize_t{sizeof at}) {
     return os::failed("read the clock of", caller.tiny);
   }
-  const long in_main = (at.tv_sec * 1'000'000'000) + at.tv_nsec;
-  return Times{in_main - start, returned - start, ended - start};
+  return Times{os::ns_of(at) - start, returned - start, ended - start};
 }
 
 // ---- Getting ready

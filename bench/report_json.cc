@@ -2,21 +2,20 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/report.h"
+#include "measure/report_json.h"
 
 namespace prewarm::bench {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using measure::Json;
 
 constexpr int kFormat = 1;  // of this file; raised when a field changes its meaning
 
 Json ratio_json(const Measured& measured, const Series& series, std::size_t metric) {
-  const Summary r = rounds_ratio(measured, series, metric);
-  return {{"of_minima", minima_ratio(measured, series, metric)},
-          {"of_medians", medians_ratio(measured, series, metric)},
-          {"rounds_first_quartile", r.first_quartile},
-          {"rounds_median", r.median},
-          {"rounds_third_quartile", r.third_quartile}};
+  Json json = {{"of_minima", minima_ratio(measured, series, metric)},
+               {"of_medians", medians_ratio(measured, series, metric)}};
+  measure::add_rounds(json, rounds_ratio(measured, series, metric));
+  return json;
 }
 
 Json series_json(const Measured& measured, const Series& series, std::size_t metric) {
@@ -50,17 +49,13 @@ const char* kind_name(DemandKind kind) {
 }
 
 Json verdict_json(const Verdict& v) {
-  return {{"text", demand_text(v.demand)},
-          {"kind", kind_name(v.demand.kind)},
-          {"variant", v.demand.variant},
-          {"reference", v.demand.reference},
-          {"limit", v.demand.limit},
-          {"of_medians", v.measured},
-          {"rounds_first_quartile", v.rounds.first_quartile},
-          {"rounds_median", v.rounds.median},
-          {"rounds_third_quartile", v.rounds.third_quartile},
-          {"met", v.met},
-          {"rounds_agree", v.clear}};
+  Json json = {{"text", demand_text(v.demand)},
+               {"kind", kind_name(v.demand.kind)},
+               {"variant", v.demand.variant},
+               {"reference", v.demand.reference},
+               {"limit", v.demand.limit}};
+  measure::add_figures(json, v);
+  return json;
 }
 
 Json case_json(const CaseReport& report) {
@@ -92,21 +87,13 @@ Json case_json(const CaseReport& report) {
 }  // namespace
 
 std::string to_json(const Report& report) {
-  Json json = {{"benchmark", "prewarm-bench"},
-               {"format", kFormat},
-               {"time", report.machine.time},
-               {"machine",
-                {{"processor", report.machine.processor},
-                 {"processors", report.machine.processors},
-                 {"kernel", report.machine.kernel},
-                 {"load_before", report.load_before},
-                 {"load_after", report.load_after}}},
-               {"rounds", report.rounds},
-               {"quick", report.quick},
-               {"cases", Json::array()}};
+  Json json = measure::report_head("prewarm-bench", kFormat, report.machine, report.load_before,
+                                   report.load_after);
+  json["rounds"] = report.rounds;
+  json["quick"] = report.quick;
+  json["cases"] = Json::array();
   for (const CaseReport& c : report.cases) json["cases"].push_back(case_json(c));
-  // Errors quote what a command wrote, which may be anything.
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return measure::report_text(json);
 }
 
 }  // namespace prewarm::bench

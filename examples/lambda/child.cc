@@ -74,8 +74,8 @@ struct SpawnPlan {
 Result<Child> Child::spawn(const SpawnRequest& request) {
   const std::string& program = request.argv.at(0);
   Child child;
-  child.output_ = Fd(memfd_create("runtime-output", MFD_CLOEXEC));
-  if (!child.output_.is_open()) return system_failure("make an output file for", program, errno);
+  child.output_ = prewarm::Fd(memfd_create("runtime-output", MFD_CLOEXEC));
+  if (!child.output_.valid()) return system_failure("make an output file for", program, errno);
 
   const SpawnPlan plan(child.output_.get(), request.signal_mask);
   pid_t pid = 0;
@@ -84,8 +84,8 @@ Result<Child> Child::spawn(const SpawnRequest& request) {
     return system_failure("start", program, code);
   }
   child.pid_ = pid;
-  child.pidfd_ = Fd(pidfd_open(pid, 0));
-  if (!child.pidfd_.is_open()) return system_failure("watch", program, errno);
+  child.pidfd_ = prewarm::Fd(pidfd_open(pid, 0));
+  if (!child.pidfd_.valid()) return system_failure("watch", program, errno);
   return child;
 }
 
@@ -108,7 +108,7 @@ std::optional<std::string> Child::reap() {
   while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
   pid_ = 0;
-  pidfd_ = Fd();
+  pidfd_ = prewarm::Fd();
   if (WIFSIGNALED(status))
     return fmt::format("was killed by SIG{}", sigabbrev_np(WTERMSIG(status)));
   if (WEXITSTATUS(status) != 0) return fmt::format("ended with status {}", WEXITSTATUS(status));
@@ -126,7 +126,7 @@ void Child::kill_group() {
 }
 
 bool Child::wait_for_exit(std::chrono::milliseconds limit) const {
-  if (!pidfd_.is_open()) return false;
+  if (!pidfd_.valid()) return false;
   const auto deadline = std::chrono::steady_clock::now() + limit;
   for (;;) {
     const auto left =
@@ -140,7 +140,7 @@ bool Child::wait_for_exit(std::chrono::milliseconds limit) const {
 std::string Child::last_output() const {
   constexpr off_t kMostBytes = 2000;
   struct stat info;
-  if (!output_.is_open() || fstat(output_.get(), &info) != 0) return {};
+  if (!output_.valid() || fstat(output_.get(), &info) != 0) return {};
   std::string text(static_cast<size_t>(std::min(info.st_size, kMostBytes)), '\0');
   const off_t start = info.st_size - static_cast<off_t>(text.size());
   const ssize_t got = ::pread(output_.get(), text.data(), text.size(), start);
@@ -158,8 +158,8 @@ Result<StopSignals> StopSignals::take() {
   if (int code = pthread_sigmask(SIG_BLOCK, &signals, &stop.original_mask_)) {
     return system_failure("block", "signals", code);
   }
-  stop.fd_ = Fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!stop.fd_.is_open()) return system_failure("create", "a signalfd", errno);
+  stop.fd_ = prewarm::Fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!stop.fd_.valid()) return system_failure("create", "a signalfd", errno);
   return stop;
 }
 

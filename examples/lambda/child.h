@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "fd.h"
+#include "prewarm/fd.h"
 #include "result.h"
 
 namespace lambda {
@@ -52,8 +52,8 @@ class Child {
   bool wait_for_exit(std::chrono::milliseconds limit) const;
 
   pid_t pid_ = 0;  // also its process group; 0 once reaped
-  Fd pidfd_;
-  Fd output_;
+  prewarm::Fd pidfd_;
+  prewarm::Fd output_;
 };
 
 // Takes SIGINT, SIGTERM and SIGHUP for this process: from then on they only
@@ -69,7 +69,7 @@ class StopSignals {
   const sigset_t& original_mask() const { return original_mask_; }
 
  private:
-  Fd fd_;
+  prewarm::Fd fd_;
   sigset_t original_mask_;
 };
 

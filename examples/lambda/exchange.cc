@@ -24,8 +24,8 @@ std::string excerpt(std::string_view text) {
 }  // namespace
 
 Result<std::unique_ptr<Exchange>> Exchange::create(std::string name) {
-  Fd changed(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!changed.is_open()) return system_failure("create an eventfd for", name, errno);
+  prewarm::Fd changed(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!changed.valid()) return system_failure("create an eventfd for", name, errno);
   return std::unique_ptr<Exchange>(new Exchange(std::move(name), std::move(changed)));
 }
 

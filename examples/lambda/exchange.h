@@ -22,7 +22,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "fd.h"
+#include "prewarm/fd.h"
 #include "result.h"
 
 namespace lambda {
@@ -90,7 +90,8 @@ class Exchange {
   void report_init_error(std::string_view body);
 
  private:
-  Exchange(std::string name, Fd changed) : name_(std::move(name)), changed_(std::move(changed)) {}
+  Exchange(std::string name, prewarm::Fd changed)
+      : name_(std::move(name)), changed_(std::move(changed)) {}
 
   // The functions below want mutex_ held.
   Verdict judge(std::string_view request_id, const char* what);
@@ -99,7 +100,7 @@ class Exchange {
   void signal_change();
 
   const std::string name_;
-  Fd changed_;  // eventfd
+  prewarm::Fd changed_;  // eventfd
 
   mutable std::mutex mutex_;
   std::condition_variable offered_or_closed_;

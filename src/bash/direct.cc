@@ -12,6 +12,7 @@
 #include "bash/front.h"
 #include "bash/redirections.h"
 #include "bash/words.h"
+#include "os/clock.h"
 
 struct fd_bitmap;
 
@@ -270,7 +271,7 @@ Pending* Front::fill_pending(const Order& order, const Claimed& claimed) {
   pending->pid = claimed.claim.pid;
   pending->shell_pid = claimed.brokered ? invent_pid() : pending->pid;
   pending->path = order.path;
-  pending->start_ns = now_ns();
+  pending->start_ns = os::now_ns();
   return pending;
 }
 
@@ -287,6 +288,14 @@ bool Front::send(Pending& pending) {
     return pending.pool->release_bytes(pending.claim, pending.wire, pending.fds);
   }
   return pending.pool->grant(pending.claim);
+}
+
+// What is left to do once `pending` is under way. The pid for bash.
+pid_t Front::finish_launch(const Order& order, Pending& pending, Rung rung) {
+  if (rung != Rung::cold && pending.claim.slot < 0) spent_.push_back(order.path);
+  own_descriptors(pending, order);
+  count(order.path.c_str(), rung, Reason::none);
+  return pending.shell_pid;
 }
 
 // The pid for bash, or 0 and why not.
@@ -307,25 +316,16 @@ pid_t Front::launch(const Order& order, Reason& reason) {
     reason = Reason::died;
     return 0;
   }
-  if (claimed.claim.slot < 0) spent_.push_back(order.path);
-  own_descriptors(*pending, order);
-  count(order.path.c_str(), claimed.brokered ? Rung::brokered : Rung::direct, Reason::none);
-  return pending->shell_pid;
+  return finish_launch(order, *pending, warm_rung(*pending));
 }
 
 // One of several that are launched together: there is no going back, so if the parked process can't
 // be reached the element is started by a plain fork and exec. Its pid, or 0.
 pid_t Front::send_element(const Order& order, Pending& pending) {
-  const bool released = send(pending);
-  const Rung warm = pending.brokered ? Rung::brokered : Rung::direct;
-  if (!released) {
-    if (!spawn_cold(pending)) return 0;
-    pending.shell_pid = pending.pid;
-  }
-  if (released && pending.claim.slot < 0) spent_.push_back(order.path);
-  own_descriptors(pending, order);
-  count(order.path.c_str(), released ? warm : Rung::cold, Reason::none);
-  return pending.shell_pid;
+  if (send(pending)) return finish_launch(order, pending, warm_rung(pending));
+  if (!spawn_cold(pending)) return 0;
+  pending.shell_pid = pending.pid;
+  return finish_launch(order, pending, Rung::cold);
 }
 
 }  // namespace prewarm::bash

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 
 #include "bash/limits.h"
 #include "bash/report.h"
+#include "os/clock.h"
 
 namespace prewarm::bash {
 
@@ -63,12 +63,6 @@ void write_all(int fd, const std::string& text) {
 Front& front() {
   static Front* instance = new Front;  // never destroyed: bash may fork and exit at any time
   return *instance;
-}
-
-std::int64_t now_ns() {
-  timespec t{};
-  ::clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 std::string find_agent(const std::string& configured) {
@@ -177,7 +171,7 @@ pid_t Front::cold(const char* path, Reason reason) {
   fork_reason_ = reason;
   timed_.path = path;
   timed_.pid = 0;
-  timed_.start_ns = now_ns();
+  timed_.start_ns = os::now_ns();
   if (reason == nothing_parked() || reason == Reason::file_changed || reason == Reason::died) {
     consider_parking(path);
   }

@@ -86,6 +86,10 @@ struct Pending {
   std::int64_t start_ns = 0;
 };
 
+inline Rung warm_rung(const Pending& pending) {
+  return pending.brokered ? Rung::brokered : Rung::direct;
+}
+
 // A process claimed for a launch.
 struct Claimed {
   park::Pool* pool = nullptr;
@@ -200,6 +204,7 @@ class Front {
   void send_ahead(Pending& pending);
   bool send(Pending& pending);
   Reason claim_brokered(const Order& order, Claimed& claimed);
+  pid_t finish_launch(const Order& order, Pending& pending, Rung rung);
   pid_t send_element(const Order& order, Pending& pending);
   Pending* fill_pending(const Order& order, const Claimed& claimed);
   void fill_request(const Order& order, launch::LaunchRequest& request);
@@ -305,9 +310,6 @@ class Front {
 };
 
 Front& front();
-
-// CLOCK_MONOTONIC.
-std::int64_t now_ns();
 
 // The agent that belongs to this loadable: `configured` if given, else beside the loadable, else
 // where it was installed.

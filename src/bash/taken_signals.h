@@ -5,21 +5,18 @@
 #pragma once
 
 #include <signal.h>
-#include <time.h>
 
 #include <atomic>
 #include <cstdint>
+
+#include "os/clock.h"
 
 namespace prewarm::bash {
 
 class TakenSignals {
  public:
   // First thing in the handler of a signal.
-  void note(int sig) {
-    timespec t{};
-    ::clock_gettime(CLOCK_MONOTONIC, &t);
-    at_[sig].store(std::int64_t{t.tv_sec} * 1000000000 + t.tv_nsec);
-  }
+  void note(int sig) { at_[sig].store(os::now_ns()); }
 
   // Those that were last taken at `ns` (CLOCK_MONOTONIC) or later; bit n-1 is signal n.
   std::uint64_t since(std::int64_t ns) const {

@@ -6,12 +6,6 @@
 namespace prewarm::bash {
 namespace {
 
-std::int64_t now() {
-  timespec t{};
-  ::clock_gettime(CLOCK_MONOTONIC, &t);
-  return std::int64_t{t.tv_sec} * 1000000000 + t.tv_nsec;
-}
-
 constexpr std::uint64_t bit(int sig) { return std::uint64_t{1} << (sig - 1); }
 
 TEST(TakenSignalsTest, NoneAtFirst) {
@@ -22,18 +16,18 @@ TEST(TakenSignalsTest, NoneAtFirst) {
 TEST(TakenSignalsTest, TellsWhatWasTakenSince) {
   TakenSignals taken;
   taken.note(SIGHUP);
-  const std::int64_t between = now();
+  const std::int64_t between = os::now_ns();
   taken.note(SIGTERM);
   taken.note(NSIG - 1);
   EXPECT_EQ(taken.since(between) & ~bit(SIGHUP), bit(SIGTERM) | bit(NSIG - 1));
   EXPECT_EQ(taken.since(between + 1) & bit(SIGHUP), 0U);
-  EXPECT_EQ(taken.since(now() + 1), 0U);
+  EXPECT_EQ(taken.since(os::now_ns() + 1), 0U);
 }
 
 TEST(TakenSignalsTest, TheLastTimeCounts) {
   TakenSignals taken;
   taken.note(SIGINT);
-  const std::int64_t later = now();
+  const std::int64_t later = os::now_ns();
   taken.note(SIGINT);
   EXPECT_EQ(taken.since(later), bit(SIGINT));
 }

@@ -16,6 +16,7 @@
 #include "bash/originals.h"
 #include "bash/taken_signals.h"
 #include "launch/exec_cold.h"
+#include "os/clock.h"
 
 namespace prewarm::bash {
 
@@ -202,8 +203,8 @@ Pending* Front::collect_brokered() {
 
 // The pid that bash knows it by, or 0 if bash doesn't.
 pid_t Front::end_pending(Pending& pending, int status) {
-  tally_.add_time(pending.path.c_str(), pending.brokered ? Rung::brokered : Rung::direct,
-                  static_cast<std::uint64_t>(now_ns() - pending.start_ns));
+  tally_.add_time(pending.path.c_str(), warm_rung(pending),
+                  static_cast<std::uint64_t>(os::now_ns() - pending.start_ns));
   drop_owned(pending);
   pending.watch.reset();
   pending.active = pending.hidden;
@@ -235,7 +236,7 @@ pid_t Front::note(pid_t pid, int status) {
     if (living_ > 0) --living_;
     if (pid == timed_.pid) {
       tally_.add_time(timed_.path.c_str(), Rung::cold,
-                      static_cast<std::uint64_t>(now_ns() - timed_.start_ns));
+                      static_cast<std::uint64_t>(os::now_ns() - timed_.start_ns));
       timed_.pid = -1;
     }
     return pid;

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +19,7 @@
 #include <vector>
 
 #include "cli/bench_spawn_ways.h"
+#include "os/clock.h"
 #include "os/fd.h"
 
 namespace prewarm::cli {
@@ -39,14 +39,6 @@ struct Caller {
   os::Fd clocks;  // reading end of the pipe at kClockFd; doesn't block
   SpawnParking parking;
 };
-
-long ns_of(const timespec& t) { return (t.tv_sec * 1'000'000'000) + t.tv_nsec; }
-
-long now_ns() {
-  timespec t{};
-  ::clock_gettime(CLOCK_MONOTONIC, &t);
-  return ns_of(t);
-}
 
 // ---- Children ----------------------------------------------------------------------------------
 
@@ -81,19 +73,19 @@ os::Result<long> read_clock(Caller& caller, SpawnWay& way, const std::string& pr
   if (::read(caller.clocks.get(), &clock, sizeof clock) != ssize_t{sizeof clock}) {
     return os::failed_with(0, "read the clock of", program);
   }
-  return ns_of(clock);
+  return os::ns_of(clock);
 }
 
 // One start by itself: the next begins when this child is gone.
 os::Result<Times> time_one(Caller& caller, SpawnWay& way, const std::string& program) {
   if (auto ready = way.prepare(); !ready) return std::unexpected(ready.error());
-  const long start = now_ns();
+  const long start = os::now_ns();
   if (auto started = way.start(1); !started) return std::unexpected(started.error());
-  const long returned = now_ns();
+  const long returned = os::now_ns();
   const auto clock = read_clock(caller, way, program);
   if (!clock) return std::unexpected(clock.error());
   const auto taken = take_child(caller, way, program, 0);
-  const long ended = now_ns();
+  const long ended = os::now_ns();
   if (!taken) return std::unexpected(taken.error());
   if (!*taken) return os::failed_with(ECHILD, "wait for", program);
   if (auto settled = way.settle(); !settled) return std::unexpected(settled.error());
@@ -122,7 +114,7 @@ os::Result<unsigned> take_children(Caller& caller, SpawnWay& way, const std::str
 
 os::Result<long> time_many(Caller& caller, SpawnWay& way, const std::string& program,
                            unsigned outstanding, unsigned count) {
-  const long start = now_ns();
+  const long start = os::now_ns();
   unsigned started = 0;
   for (unsigned ended = 0; ended < count;) {
     const unsigned more = std::min(outstanding - (started - ended), count - started);
@@ -135,7 +127,7 @@ os::Result<long> time_many(Caller& caller, SpawnWay& way, const std::string& pro
     ended += *taken;
     drop_clocks(caller);
   }
-  const long end = now_ns();
+  const long end = os::now_ns();
   if (auto settled = way.settle(); !settled) return std::unexpected(settled.error());
   return end - start;
 }

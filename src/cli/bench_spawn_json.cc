@@ -3,11 +3,12 @@
 
 #include "cli/bench_spawn_report.h"
 #include "cli/bench_spawn_ways.h"
+#include "measure/report_json.h"
 
 namespace prewarm::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using measure::Json;
 
 constexpr int kFormat = 1;  // of this file; raised when a field changes its meaning
 constexpr double kUsPerS = 1e6;
@@ -48,37 +49,20 @@ Json floor_json(const SpawnVerdict& v) {
                {"limit", v.floor->limit},
                {"text", measure::demand_text(v.demand)},
                {"measured", v.verdict.has_value()}};
-  if (!v.verdict) return json;
-  json["of_medians"] = v.verdict->measured;
-  json["of_minima"] = v.of_minima;
-  json["rounds_first_quartile"] = v.verdict->rounds.first_quartile;
-  json["rounds_median"] = v.verdict->rounds.median;
-  json["rounds_third_quartile"] = v.verdict->rounds.third_quartile;
-  json["met"] = v.verdict->met;
-  json["rounds_agree"] = v.verdict->clear;
+  if (v.verdict) measure::add_figures(json, *v.verdict, v.of_minima);
   return json;
 }
 
 }  // namespace
 
 std::string spawn_json(const SpawnReport& report) {
-  Json json = {{"benchmark", "prewarm bench spawn"},
-               {"format", kFormat},
-               {"time", report.machine.time},
-               {"machine",
-                {{"processor", report.machine.processor},
-                 {"processors", report.machine.processors},
-                 {"kernel", report.machine.kernel},
-                 {"load_before", report.load_before},
-                 {"load_after", report.load_after}}},
-               {"runs", report.runs},
-               {"rounds", report.rounds},
-               {"quick", report.quick},
-               {"notes", report.notes},
-               {"ways", Json::array()},
-               {"times", Json::array()},
-               {"rates", Json::array()},
-               {"floors", Json::array()}};
+  Json json = measure::report_head("prewarm bench spawn", kFormat, report.machine,
+                                   report.load_before, report.load_after);
+  json["runs"] = report.runs;
+  json["rounds"] = report.rounds;
+  json["quick"] = report.quick;
+  json["notes"] = report.notes;
+  for (const char* list : {"ways", "times", "rates", "floors"}) json[list] = Json::array();
   for (const SpawnWayKind& way : spawn_way_kinds()) {
     json["ways"].push_back({{"way", way.name}, {"label", way.label}});
   }
@@ -86,7 +70,7 @@ std::string spawn_json(const SpawnReport& report) {
     json[cell.outstanding == 0 ? "times" : "rates"].push_back(cell_json(cell));
   }
   for (const SpawnVerdict& v : report.verdicts) json["floors"].push_back(floor_json(v));
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return measure::report_text(json);
 }
 
 }  // namespace prewarm::cli

@@ -8,6 +8,7 @@
 
 #include "cli/bench_spawn_ways.h"
 #include "cli/locate.h"
+#include "os/clock.h"
 
 namespace prewarm::cli {
 namespace {
@@ -15,12 +16,6 @@ namespace {
 constexpr unsigned kClones = 2;  // idle ones that the pool keeps
 constexpr int kPatienceMs = 5000;
 constexpr long kLookNs = 50'000;
-
-long now_ms() {
-  timespec t{};
-  ::clock_gettime(CLOCK_MONOTONIC, &t);
-  return (t.tv_sec * 1000) + (t.tv_nsec / 1'000'000);
-}
 
 std::unexpected<os::Error> refused(const char* operation, const SpawnTarget& target,
                                    launch::Reason why) {
@@ -39,7 +34,8 @@ class ParkedWay : public SpawnWay {
   // Waits until the pool has so many idle clones that it orders no more.
   os::Result<void> prepare() override {
     const park::Program& program = parking_.pool().table().programs[program_];
-    for (const long deadline = now_ms() + kPatienceMs; now_ms() < deadline;) {
+    const std::int64_t deadline = os::now_ns() + kPatienceMs * os::kNsPerMs;
+    while (os::now_ns() < deadline) {
       unsigned idle = 0;
       for (const park::Slot& slot : program.slots) {
         idle += park::state_of(slot.state) == park::SlotState::idle;

@@ -3,12 +3,12 @@
 
 #include <fcntl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <vector>
 
+#include "os/clock.h"
 #include "park/pool.h"
 #include "prewarm/command.h"
 
@@ -20,10 +20,8 @@ using launch::Reason;
 constexpr int kRounds = 25;
 constexpr int kWaitMs = 2000;
 
-double now_us() {
-  timespec t{};
-  ::clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_nsec) / 1e3;
+double us_since(std::int64_t start_ns) {
+  return static_cast<double>(os::now_ns() - start_ns) / 1e3;
 }
 
 double median(std::vector<double> v) {
@@ -41,9 +39,9 @@ struct Measured {
 };
 
 double run_cold(Command& command) {
-  const double start = now_us();
+  const std::int64_t start = os::now_ns();
   static_cast<void>(command.run());
-  return now_us() - start;
+  return us_since(start);
 }
 
 std::expected<double, Reason> run_warm(park::Pool& pool, unsigned program, Measured& m) {
@@ -54,18 +52,18 @@ std::expected<double, Reason> run_warm(park::Pool& pool, unsigned program, Measu
   request.env = environ;
   request.descriptors = descriptors;
   request.cwd = m.cwd;
-  const double start = now_us();
+  const std::int64_t start = os::now_ns();
   const auto claim = pool.claim(program, park::SlotKind::direct, kWaitMs);
   if (!claim) return std::unexpected(claim.error());
   if (!pool.release(*claim, request)) return std::unexpected(Reason::system_refused);
   pool.refill(program);
   int status = 0;
   ::waitpid(claim->pid, &status, 0);
-  const double end = now_us();
+  const double took_us = us_since(start);
   pool.note_ended(claim->pid, status);
   // Let the next clone be made outside of what is measured.
   ::usleep(300);
-  return end - start;
+  return took_us;
 }
 
 }  // namespace

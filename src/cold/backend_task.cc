@@ -3,7 +3,6 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +14,7 @@
 #include "cold/dumpable.h"
 #include "cold/signals_blocked.h"
 #include "cold/task.h"
+#include "os/clock.h"
 #include "os/raw_syscall.h"
 
 namespace prewarm::cold {
@@ -86,11 +86,11 @@ constexpr unsigned kPfForkNoExec = 0x40;  // field 9 of /proc/PID/stat
 
 // In the unit of field 22 of /proc/PID/stat.
 std::uint64_t ticks_since_boot() {
-  timespec now{};
-  ::clock_gettime(CLOCK_BOOTTIME, &now);
-  const auto ticks = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
-  return static_cast<std::uint64_t>(now.tv_sec) * ticks +
-         static_cast<std::uint64_t>(now.tv_nsec) * ticks / 1'000'000'000;
+  const std::int64_t ns = os::now_ns(CLOCK_BOOTTIME);
+  const std::int64_t ticks = ::sysconf(_SC_CLK_TCK);
+  // Seconds by themselves: in ns the product would overflow after some years.
+  return static_cast<std::uint64_t>(ns / os::kNsPerSecond * ticks +
+                                    ns % os::kNsPerSecond * ticks / os::kNsPerSecond);
 }
 
 struct TaskStat {

@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "os/futex.h"
+
 namespace prewarm::cold {
 
 bool Completions::reserve(unsigned count) {
@@ -35,7 +37,7 @@ void Completions::announce() {
 
 void Completions::stir() {
   changes_.fetch_add(1);
-  if (waiting_.load() != 0) wake_all(changes_);
+  if (waiting_.load() != 0) os::futex_wake_all(changes_);
 }
 
 unsigned Completions::take(std::span<Completion> completions) {

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
-#include <linux/futex.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -14,6 +13,7 @@
 #include <cerrno>
 
 #include "cold/executor_libc.h"
+#include "os/futex.h"
 #include "os/raw_syscall.h"
 
 #ifndef SYS_landlock_restrict_self
@@ -263,7 +263,7 @@ bool run(Chain& chain, PlannedOperation& planned) {
 
 void tell(Chain& chain) {
   chain.told.store(1, std::memory_order_release);
-  raw_syscall(SYS_futex, arg(&chain.told), FUTEX_WAKE, 1);
+  os::futex_wake_all(chain.told);
 }
 
 [[noreturn]] void end(Chain& chain) {

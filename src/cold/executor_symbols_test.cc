@@ -28,14 +28,15 @@ class ObjectFile {
     if (bytes_.size() < sizeof header) return;
     std::memcpy(&header, bytes_.data(), sizeof header);
     if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_type != ET_REL) return;
-    sections_ = row<Elf64_Shdr>(header.e_shoff, header.e_shnum);
+    sections_ = os::read_row<Elf64_Shdr>(bytes_, header.e_shoff, header.e_shnum);
     if (header.e_shstrndx < sections_.size()) {
       names_ = bytes_.data() + sections_[header.e_shstrndx].sh_offset;
     }
     for (const Elf64_Shdr& section : sections_) {
       if (section.sh_type != SHT_SYMTAB) continue;
       strings_ = bytes_.data() + sections_.at(section.sh_link).sh_offset;
-      symbols_ = row<Elf64_Sym>(section.sh_offset, section.sh_size / sizeof(Elf64_Sym));
+      symbols_ =
+          os::read_row<Elf64_Sym>(bytes_, section.sh_offset, section.sh_size / sizeof(Elf64_Sym));
     }
   }
 
@@ -61,14 +62,6 @@ class ObjectFile {
   }
 
  private:
-  template <class T>
-  std::vector<T> row(std::size_t offset, std::size_t count) const {
-    std::vector<T> values(count);
-    if (offset + count * sizeof(T) > bytes_.size()) return {};
-    std::memcpy(values.data(), bytes_.data() + offset, count * sizeof(T));
-    return values;
-  }
-
   std::string bytes_;
   std::vector<Elf64_Shdr> sections_;
   std::vector<Elf64_Sym> symbols_;

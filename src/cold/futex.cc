@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "cold/futex.h"
 
-#include <limits.h>
 #include <linux/futex.h>
 #include <time.h>
 
 #include <algorithm>
 #include <cerrno>
+
+#include "os/clock.h"
+#include "os/raw_syscall.h"
 
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv 449  // the same for all processors
@@ -18,10 +20,9 @@ namespace {
 using os::arg;
 using os::raw_syscall;
 
-constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kMostPatience = 2'000'000;
 
-timespec as_timespec(std::int64_t ns) { return {ns / kSecond, ns % kSecond}; }
+timespec as_timespec(std::int64_t ns) { return {ns / os::kNsPerSecond, ns % os::kNsPerSecond}; }
 
 int wait_one(const Expected& e, std::optional<std::int64_t> until) {
   const timespec limit = as_timespec(until.value_or(0));
@@ -45,12 +46,6 @@ std::atomic<bool> waits_for_several{true};
 
 }  // namespace
 
-std::int64_t monotonic_now() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * kSecond + now.tv_nsec;
-}
-
 int wait_any(std::span<const Expected> words, std::optional<std::int64_t> until,
              std::int64_t& patience_ns) {
   int r = 0;
@@ -64,7 +59,7 @@ int wait_any(std::span<const Expected> words, std::optional<std::int64_t> until,
       if (masked) waits_for_several.store(false, std::memory_order_relaxed);
     }
     if (masked) {
-      const std::int64_t soon = monotonic_now() + patience_ns;
+      const std::int64_t soon = os::now_ns() + patience_ns;
       patience_ns = std::min(patience_ns * 2, kMostPatience);
       r = wait_one(words.front(), until ? std::min(*until, soon) : soon);
       if (r == -ETIMEDOUT && (!until || soon < *until)) r = 0;
@@ -72,7 +67,5 @@ int wait_any(std::span<const Expected> words, std::optional<std::int64_t> until,
   }
   return r == -EINTR || r == -ETIMEDOUT ? r : 0;
 }
-
-void wake_all(Word& word) { raw_syscall(SYS_futex, arg(&word), FUTEX_WAKE, INT_MAX); }
 
 }  // namespace prewarm::cold

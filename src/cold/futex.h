@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Waiting for words of memory. None of them is private to the process, as the kernel wakes some of
-// them itself, and others lie in memory that is shared with a copy of the process.
+// Waiting for words of memory, several of them or until a point in time. None of them is private to
+// the process, as the kernel wakes some of them itself, and others lie in memory that is shared
+// with a copy of the process.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <optional>
 #include <span>
-
-#include "os/raw_syscall.h"
 
 namespace prewarm::cold {
 
@@ -21,20 +20,15 @@ struct Expected {
   std::uint32_t value;
 };
 
-// CLOCK_MONOTONIC, in ns.
-std::int64_t monotonic_now();
-
 // More words than one call can wait for.
 inline constexpr std::size_t kMostWords = 128;  // FUTEX_WAITV_MAX
 
 // Waits until one of at most kMostWords words may have changed. -EINTR: a signal handler ran;
-// -ETIMEDOUT: `until` (monotonic ns) has come; else 0, which may be false alarm. Where the kernel
+// -ETIMEDOUT: `until` (os::now_ns) has come; else 0, which may be false alarm. Where the kernel
 // can wait for one word only (before Linux 5.16), that is the first, and false alarms come after
 // `patience_ns`, which grows meanwhile; start it anew with kImpatient when something has happened.
 int wait_any(std::span<const Expected> words, std::optional<std::int64_t> until,
              std::int64_t& patience_ns);
 inline constexpr std::int64_t kImpatient = 20'000;
-
-void wake_all(Word& word);
 
 }  // namespace prewarm::cold

@@ -10,6 +10,7 @@
 #include "cold/blocks.h"
 #include "cold/futex.h"
 #include "cold/io_uring.h"
+#include "os/clock.h"
 #include "os/result.h"
 #include "prewarm/spawn.h"
 
@@ -32,7 +33,7 @@ Result<void> try_task(Backend backend) {
   cold::Chain* chain = cold::plan(row, block->room, needed);
   auto started = cold::start_task(*chain, *block, backend);
   if (started.pid < 0) return os::failed_with(-started.pid, "clone");
-  const std::int64_t until = cold::monotonic_now() + kBoundNs;
+  const std::int64_t until = os::now_ns() + kBoundNs;
   std::int64_t patience = cold::kImpatient;
   siginfo_t info{};
   while (::waitid(P_PID, static_cast<id_t>(started.pid), &info, WEXITED | __WALL) != 0 &&
@@ -40,7 +41,7 @@ Result<void> try_task(Backend backend) {
   }
   // It is gone, so the kernel has told by now, if it ever does.
   std::uint32_t alive = chain->alive.load();
-  while (!cold::has_left(alive) && cold::monotonic_now() < until) {
+  while (!cold::has_left(alive) && os::now_ns() < until) {
     const cold::Expected word{&chain->alive, alive};
     cold::wait_any({&word, 1}, until, patience);
     alive = chain->alive.load();

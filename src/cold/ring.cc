@@ -11,6 +11,7 @@
 
 #include "cold/left_children.h"
 #include "cold/plan.h"
+#include "os/clock.h"
 #include "os/raw_syscall.h"
 #include "os/result.h"
 
@@ -221,7 +222,7 @@ Result<unsigned> SpawnRing::wait(std::span<Completion> completions, int timeout_
   if (s.owner != ::getpid()) return not_ours();
   if (completions.empty()) return os::failed_with(EINVAL, "wait without room for a completion");
   std::optional<std::int64_t> until;
-  if (timeout_ms >= 0) until = cold::monotonic_now() + timeout_ms * std::int64_t{1'000'000};
+  if (timeout_ms >= 0) until = os::now_ns() + timeout_ms * os::kNsPerMs;
   std::int64_t patience = cold::kImpatient;
   // Before looking, so that whatever comes after is noticed.
   s.completions.begin_wait();

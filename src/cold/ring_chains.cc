@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "cold/ring.h"
+#include "os/clock.h"
 #include "os/raw_syscall.h"
 
 namespace prewarm {
@@ -109,7 +110,7 @@ int SpawnRing::State::sleep(cold::Expected first, std::optional<std::int64_t> un
   std::size_t count = 0;
   words[count++] = first;
   const auto at_latest = [&until](std::int64_t pause) {
-    const std::int64_t then = cold::monotonic_now() + pause;
+    const std::int64_t then = os::now_ns() + pause;
     until = until ? std::min(*until, then) : then;
   };
   const std::optional<std::int64_t> asked = until;
@@ -129,7 +130,7 @@ int SpawnRing::State::sleep(cold::Expected first, std::optional<std::int64_t> un
     }
   }
   const int r = cold::wait_any(std::span(words, count), until, patience_ns);
-  if (r == -ETIMEDOUT && (!asked || cold::monotonic_now() < *asked)) return 0;
+  if (r == -ETIMEDOUT && (!asked || os::now_ns() < *asked)) return 0;
   return r;
 }
 

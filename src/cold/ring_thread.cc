@@ -9,6 +9,8 @@
 #include <algorithm>
 
 #include "cold/ring.h"
+#include "os/clock.h"
+#include "os/futex.h"
 #include "os/result.h"
 #include "os/scheduling.h"
 
@@ -50,7 +52,7 @@ Result<void> SpawnRing::State::begin_thread() {
 }
 
 void SpawnRing::State::tell_thread() {
-  if (doing.exchange(busy) == asleep) cold::wake_all(doing);
+  if (doing.exchange(busy) == asleep) os::futex_wake_all(doing);
 }
 
 void SpawnRing::State::end_thread() {
@@ -84,9 +86,9 @@ bool SpawnRing::State::has_work() {
 bool SpawnRing::State::look_for_work() {
   if (options.awake_us == 0) return false;
   constexpr int kLooksAtOnce = 64;  // between those that take the lock
-  const std::int64_t until = cold::monotonic_now() + std::int64_t{options.awake_us} * 1000;
+  const std::int64_t until = os::now_ns() + std::int64_t{options.awake_us} * 1000;
   doing.store(looking);
-  while (cold::monotonic_now() < until) {
+  while (os::now_ns() < until) {
     if (has_work()) return true;
     // Told of something: new work, or the end.
     for (int i = 0; i < kLooksAtOnce; ++i) {
@@ -118,7 +120,7 @@ void SpawnRing::State::run_thread() {
   }
   if (!stays_parent.load()) return;
   ended.store(1);
-  cold::wake_all(ended);
+  os::futex_wake_all(ended);
   for (;;) ::pause();
 }
 

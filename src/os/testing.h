@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -87,6 +88,16 @@ bool write_value(int fd, const T& value) {
 inline std::string read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+// `count` values of a plain type that lie in `bytes` at `offset`, as in an ELF file; none if not
+// all of them do.
+template <class T>
+std::vector<T> read_row(const std::string& bytes, std::size_t offset, std::size_t count) {
+  if (offset > bytes.size() || count > (bytes.size() - offset) / sizeof(T)) return {};
+  std::vector<T> values(count);
+  std::memcpy(values.data(), bytes.data() + offset, count * sizeof(T));
+  return values;
 }
 
 inline void write_file(const std::string& path, const std::string& bytes) {

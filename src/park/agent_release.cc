@@ -3,7 +3,6 @@
 // Release: a parked process takes a request and becomes what a plain exec would have made.
 // Restrictions: see agent.h.
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <linux/prctl.h>
 #include <signal.h>
 #include <stddef.h>
@@ -13,6 +12,7 @@
 #include <sys/uio.h>
 
 #include "launch/wire.h"
+#include "os/futex.h"
 #include "os/scheduling.h"
 #include "park/agent.h"
 
@@ -265,12 +265,12 @@ void leave_if_interrupted(const RequestHeader& h) {
 // less than falling asleep and being woken up. If it takes longer it may be waiting for ours.
 void await_grant(std::atomic<std::uint32_t>& word) {
   constexpr unsigned kLooks = 300;
-  constexpr auto kClaimed = static_cast<long>(SlotState::claimed);
+  constexpr auto kClaimed = static_cast<std::uint32_t>(SlotState::claimed);
   for (unsigned i = 0; park::state_of(word) == SlotState::claimed; ++i) {
     if (i < kLooks) {
       os::relax();
     } else {
-      os::raw_syscall(SYS_futex, os::arg(&word), FUTEX_WAIT, kClaimed, 0);
+      os::futex_wait(word, kClaimed);
     }
   }
 }
@@ -284,7 +284,7 @@ void take(const RequestHeader& h, std::atomic<std::uint32_t>& word) {
   os::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
   const SlotState before = ahead ? SlotState::granted : SlotState::claimed;
   if (!park::advance(word, before, SlotState::running)) leave(0);
-  os::raw_syscall(SYS_futex, os::arg(&word), 1 /* FUTEX_WAKE */, 1 << 30);
+  os::futex_wake_all(word);
 }
 
 // The whole of a request that came in a memfd, on the stack, where a kernel would have put it.

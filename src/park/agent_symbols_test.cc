@@ -24,22 +24,13 @@ class AgentFileTest : public ::testing::Test {
     ASSERT_GT(bytes_.size(), sizeof header_) << PREWARM_TEST_AGENT;
     std::memcpy(&header_, bytes_.data(), sizeof header_);
     ASSERT_EQ(std::memcmp(header_.e_ident, ELFMAG, SELFMAG), 0);
-    segments_ = row<Elf64_Phdr>(header_.e_phoff, header_.e_phnum);
-    sections_ = row<Elf64_Shdr>(header_.e_shoff, header_.e_shnum);
+    segments_ = os::read_row<Elf64_Phdr>(bytes_, header_.e_phoff, header_.e_phnum);
+    sections_ = os::read_row<Elf64_Shdr>(bytes_, header_.e_shoff, header_.e_shnum);
     for (const auto& s : segments_) {
       if (s.p_type == PT_DYNAMIC)
-        dynamic_ = row<Elf64_Dyn>(s.p_offset, s.p_filesz / sizeof(Elf64_Dyn));
+        dynamic_ = os::read_row<Elf64_Dyn>(bytes_, s.p_offset, s.p_filesz / sizeof(Elf64_Dyn));
     }
     ASSERT_FALSE(dynamic_.empty());
-  }
-
-  // `count` values that lie in the file at `offset`.
-  template <class T>
-  std::vector<T> row(std::size_t offset, std::size_t count) const {
-    std::vector<T> values(count);
-    if (offset + count * sizeof(T) > bytes_.size()) return {};
-    std::memcpy(values.data(), bytes_.data() + offset, count * sizeof(T));
-    return values;
   }
 
   // Names in the dynamic symbol table that are defined, or not.
@@ -48,8 +39,8 @@ class AgentFileTest : public ::testing::Test {
     for (const auto& section : sections_) {
       if (section.sh_type != SHT_DYNSYM) continue;
       const char* strings = bytes_.data() + sections_.at(section.sh_link).sh_offset;
-      for (const auto& symbol :
-           row<Elf64_Sym>(section.sh_offset, section.sh_size / sizeof(Elf64_Sym))) {
+      for (const auto& symbol : os::read_row<Elf64_Sym>(bytes_, section.sh_offset,
+                                                        section.sh_size / sizeof(Elf64_Sym))) {
         const std::string name = strings + symbol.st_name;
         if (!name.empty() && (symbol.st_shndx != SHN_UNDEF) == defined) names.insert(name);
       }

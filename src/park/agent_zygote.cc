@@ -3,7 +3,6 @@
 // The parked life of a program: prepare, say what was found, then make clones as they are wanted,
 // or wait to be released itself. Restrictions: see agent.h.
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "os/futex.h"
 #include "os/scheduling.h"
 #include "park/agent.h"
 
@@ -19,13 +19,9 @@ namespace {
 
 constexpr std::uint64_t kAllSignals = ~std::uint64_t{0};
 
-void futex_wake(std::atomic<std::uint32_t>& word) {
-  os::raw_syscall(SYS_futex, os::arg(&word), FUTEX_WAKE, 1 << 30);
-}
-
 void set_state(std::atomic<std::uint32_t>& word, SlotState s) {
   word.store(static_cast<std::uint32_t>(s), std::memory_order_release);
-  futex_wake(word);
+  os::futex_wake_all(word);
 }
 
 // False: something else is open, that is, a constructor opened it, and it would be missing after a
@@ -234,14 +230,13 @@ bool send_slot_sockets() {
 // The loop of a zygote. Returns in a clone that was released, with what its main returned.
 int zygote_loop() {
   // The death signal ends us with our owner; this is for a kernel that would forget it.
-  constexpr timespec kMinute{60, 0};
+  constexpr std::int64_t kMinute = 60 * os::kNsPerSecond;
   for (;;) {
     const std::uint32_t seen = state.program->orders.load();
     adopt_learned();
     int result = 0;
     if (fill(result)) return result;
-    os::raw_syscall(SYS_futex, os::arg(&state.program->orders), FUTEX_WAIT, seen,
-                    os::arg(&kMinute));
+    os::futex_wait_for(state.program->orders, seen, kMinute);
     if (os::raw_syscall(SYS_getppid) != state.program->owner.load()) leave(0);
   }
 }
@@ -252,7 +247,7 @@ void publish_parked(bool clonable) {
       static_cast<std::uint32_t>(clonable ? SlotState::empty : SlotState::idle));
   state.program->state.store(static_cast<std::uint32_t>(park::ProgramState::parked),
                              std::memory_order_release);
-  futex_wake(state.program->state);
+  os::futex_wake_all(state.program->state);
 }
 
 }  // namespace
@@ -262,7 +257,7 @@ void publish_parked(bool clonable) {
     state.program->reason.store(static_cast<std::uint32_t>(reason));
     state.program->state.store(static_cast<std::uint32_t>(park::ProgramState::refused),
                                std::memory_order_release);
-    futex_wake(state.program->state);
+    os::futex_wake_all(state.program->state);
   }
   leave(0);
 }

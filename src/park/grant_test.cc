@@ -7,6 +7,7 @@
 
 #include <fstream>
 
+#include "os/clock.h"
 #include "park/testing.h"
 
 namespace prewarm::park {
@@ -45,9 +46,9 @@ class GrantTest : public PoolFixture {
     fds.push_back(request.cwd.get());
     ASSERT_TRUE(pool().send_ahead(claimed_, bytes, fds));
     output_.write.reset();
-    const std::int64_t deadline = now_ms() + os::kBoundMs;
+    const std::int64_t deadline = os::now_ns() + os::kBoundMs * os::kNsPerMs;
     while (system_call_of(claimed_.pid) != SYS_futex) {
-      ASSERT_LT(now_ms(), deadline) << "it doesn't wait";
+      ASSERT_LT(os::now_ns(), deadline) << "it doesn't wait";
       ::sched_yield();
     }
     EXPECT_EQ(pool().state(claimed_), SlotState::claimed);

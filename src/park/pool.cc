@@ -2,7 +2,6 @@
 #include "park/pool.h"
 
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -10,14 +9,15 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
+#include "os/clock.h"
+#include "os/futex.h"
 #include "os/scheduling.h"
 #include "park/part.h"
 #include "park/pool_internal.h"
@@ -260,7 +260,7 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   for (const auto& directory : eligible.search_directories) watch(directory);
   watch("/etc/ld.so.preload");
   // The clock by which files are said to have changed.
-  entry.parked_at_ns = now_ns(CLOCK_REALTIME_COARSE);
+  entry.parked_at_ns = os::now_ns(CLOCK_REALTIME_COARSE);
 
   const bool may_clone =
       want > 0 && isolation == Isolation::clone && eligible.isolation == Isolation::clone;
@@ -382,12 +382,12 @@ void Pool::retire(unsigned index) {
   // The zygote first: it makes up for what goes.
   const SlotState self = state_of(program.self_state);
   if (!awaits_request(self) && self != SlotState::running) {
-    forget({index, -1, program.pid.load(), 0});
+    revoke({index, -1, program.pid.load(), 0});
   }
   for (unsigned k = 0; k < kSlotsPerProgram; ++k) {
     Slot& slot = program.slots[k];
     if (!advance(slot.state, SlotState::idle, SlotState::claimed)) continue;
-    forget({index, static_cast<int>(k), slot.pid.load(), 0});
+    revoke({index, static_cast<int>(k), slot.pid.load(), 0});
   }
   // One that is just being made finds nobody at the other end.
   entries_[index].control.reset();
@@ -402,12 +402,11 @@ void Pool::take_over_parked() {
 
 bool Pool::wait_parked(unsigned index, int wait_ms) {
   Program& program = table_->programs[index];
-  const std::int64_t deadline = now_ns(CLOCK_MONOTONIC) + std::int64_t{wait_ms} * 1000000;
+  const std::int64_t deadline = os::now_ns() + wait_ms * os::kNsPerMs;
   while (state_of_program(program) == ProgramState::starting) {
-    const std::int64_t left = deadline - now_ns(CLOCK_MONOTONIC);
+    const std::int64_t left = deadline - os::now_ns();
     if (left <= 0) return false;
-    wait_while(program.state, static_cast<std::uint32_t>(ProgramState::starting),
-               static_cast<int>(left / 1000000) + 1);
+    os::futex_wait_for(program.state, static_cast<std::uint32_t>(ProgramState::starting), left);
   }
   return true;
 }
@@ -416,7 +415,7 @@ bool Pool::wait_parked(unsigned index, int wait_ms) {
 void Pool::end_unreleased(Slot& slot) {
   for (int i = 0; i < 100 && state_of(slot.state) == SlotState::parking; ++i) {
     if (slot.pid.load() == 0) break;
-    wait_while(slot.state, value(SlotState::parking), 1);
+    os::futex_wait_for(slot.state, value(SlotState::parking), os::kNsPerMs);
   }
   advance(slot.state, SlotState::claimed, SlotState::empty);
   advance(slot.state, SlotState::granted, SlotState::empty);

@@ -102,7 +102,8 @@ class Pool {
   // launch would be exact, and goes on, or never does. False from `grant`: it has died meanwhile.
   bool send_ahead(const Claim& claim, std::span<char> bytes, std::span<const int> descriptors);
   bool grant(const Claim& claim);
-  void revoke(const Claim& claim) { forget(claim); }
+  // The request never comes, or never will be granted: its process is of no use any more, and ends.
+  void revoke(const Claim& claim);
 
   // Undoes a claim for which nothing was sent.
   void give_back(const Claim& claim);
@@ -126,7 +127,6 @@ class Pool {
   bool wait_brokered(const Claim& claim, int& status);
   // Waits until the request was taken. False: its process died before that.
   bool wait_taken(const Claim& claim);
-  void forget(const Claim& claim);
 
   // Ends all parked processes and waits until they are gone; running launches aren't touched, and
   // note_ended goes on to serve them. Only in the owner.
@@ -137,7 +137,6 @@ class Pool {
 
   bool is_owner() const;
   pid_t owner() const { return table_->owner.load(); }
-  // Whether `program` may ask who its parent is (see Eligibility::asks_parent).
   // Whether it was ever parked and taken over.
   bool was_opened(unsigned program) const { return entries_[program].opened; }
   // Signals that were pending when a process of the program was to take a request. They may have
@@ -146,6 +145,7 @@ class Pool {
   std::uint64_t interrupted(unsigned program) const {
     return table_->programs[program].interrupted.load();
   }
+  // Whether `program` may ask who its parent is (see Eligibility::asks_parent).
   bool asks_parent(unsigned program) const { return entries_[program].asks_parent; }
   bool owns_descriptor(int fd) const;
   unsigned program_count() const { return program_count_; }

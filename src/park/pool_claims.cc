@@ -6,10 +6,14 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
+#include "os/clock.h"
+#include "os/futex.h"
 #include "os/process.h"
 #include "park/pool.h"
 #include "park/pool_internal.h"
@@ -42,7 +46,7 @@ std::expected<Claim, Reason> Pool::claim_self(unsigned index) {
 
 std::expected<Claim, Reason> Pool::claim_slot(unsigned index, SlotKind kind, int wait_ms) {
   Program& program = table_->programs[index];
-  const std::int64_t deadline = now_ns(CLOCK_MONOTONIC) + std::int64_t{wait_ms} * 1000000;
+  const std::int64_t deadline = os::now_ns() + wait_ms * os::kNsPerMs;
   bool asked = false;
   for (;;) {
     Slot* next = nullptr;
@@ -59,7 +63,7 @@ std::expected<Claim, Reason> Pool::claim_slot(unsigned index, SlotKind kind, int
       if (likelier || (awaits_request(s) && next == nullptr)) next = &slot;
     }
     if (state_of_program(program) != ProgramState::parked) return std::unexpected(Reason::died);
-    if (next == nullptr || wait_ms == 0 || now_ns(CLOCK_MONOTONIC) >= deadline) {
+    if (next == nullptr || wait_ms == 0 || os::now_ns() >= deadline) {
       return std::unexpected(Reason::pool_busy);
     }
     if (!asked) {
@@ -71,14 +75,16 @@ std::expected<Claim, Reason> Pool::claim_slot(unsigned index, SlotKind kind, int
       asked = true;
     }
     const SlotState s = state_of(next->state);
-    if (s != SlotState::idle && s != SlotState::running) wait_while(next->state, value(s), 2);
+    if (s != SlotState::idle && s != SlotState::running) {
+      os::futex_wait_for(next->state, value(s), 2 * os::kNsPerMs);
+    }
   }
 }
 
 void Pool::order_refill(unsigned index) {
   Program& program = table_->programs[index];
   program.orders.fetch_add(1);
-  wake(program.orders);
+  os::futex_wake_all(program.orders);
 }
 
 void Pool::refill(unsigned index) {
@@ -142,7 +148,7 @@ bool Pool::release(const Claim& claim, const launch::LaunchRequest& request) {
   for (const auto& d : request.descriptors) wire_fds_.push_back(d.source);
   wire_fds_.push_back(request.cwd);
   if (!launch::write_request(request, claim.generation, wire_)) {
-    forget(claim);
+    revoke(claim);
     return false;
   }
   return release_bytes(claim, wire_, wire_fds_);
@@ -159,7 +165,7 @@ bool Pool::release_bytes(const Claim& claim, std::span<char> bytes,
   int fds[launch::kMaxDescriptors + 2];
   std::size_t count = descriptors.size();
   if (count > launch::kMaxDescriptors + 1) {
-    forget(claim);
+    revoke(claim);
     return false;
   }
   std::memcpy(fds, descriptors.data(), count * sizeof(int));
@@ -167,7 +173,7 @@ bool Pool::release_bytes(const Claim& claim, std::span<char> bytes,
   if (size > launch::kInlineBytes) {
     memfd.reset(::memfd_create("prewarm-request", MFD_CLOEXEC));
     if (!memfd.valid() || ::write(memfd.get(), bytes.data(), size) != static_cast<ssize_t>(size)) {
-      forget(claim);
+      revoke(claim);
       return false;
     }
     fds[count++] = memfd.get();
@@ -189,7 +195,7 @@ bool Pool::release_bytes(const Claim& claim, std::span<char> bytes,
   const bool sent =
       ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == static_cast<ssize_t>(size);
   header.flags &= ~static_cast<std::uint32_t>(launch::kRequestInMemfd);
-  if (!sent) forget(claim);
+  if (!sent) revoke(claim);
   // It died before, and was known to be dead: then nobody else would clear the socket.
   if (sent && claim.slot >= 0 && state(claim) == SlotState::empty) {
     table_->programs[claim.program].slots[claim.slot].lost.store(1);
@@ -210,7 +216,7 @@ bool Pool::grant(const Claim& claim) {
   if (state(claim) != SlotState::claimed) return false;
   auto& word = word_of(claim);
   if (!advance(word, SlotState::claimed, SlotState::granted)) return false;
-  wake(word);
+  os::futex_wake_all(word);
   return true;
 }
 
@@ -229,12 +235,11 @@ SlotState Pool::state(const Claim& claim) const {
 
 void Pool::give_back(const Claim& claim) {
   // What was retired meanwhile is of no use to anybody.
-  if (entries_[claim.program].stale) forget(claim);
+  if (entries_[claim.program].stale) return revoke(claim);
   advance(word_of(claim), SlotState::claimed, SlotState::idle);
 }
 
-// The request will never come: the process is of no use any more.
-void Pool::forget(const Claim& claim) {
+void Pool::revoke(const Claim& claim) {
   if (claim.pid > 0) ::kill(claim.pid, SIGKILL);
 }
 
@@ -250,10 +255,10 @@ Ended Pool::note_ended(pid_t pid, int status) {
         // It ended by itself, and would do so again.
         program.reason.store(static_cast<std::uint32_t>(Reason::agent_failed));
         program.state.store(static_cast<std::uint32_t>(ProgramState::refused));
-        wake(program.state);
+        os::futex_wake_all(program.state);
       } else if (was != ProgramState::refused) {
         program.state.store(static_cast<std::uint32_t>(ProgramState::gone));
-        wake(program.state);
+        os::futex_wake_all(program.state);
       }
       return state_of(program.self_state) == SlotState::running ? Ended::launched : Ended::parked;
     }
@@ -276,7 +281,7 @@ Ended Pool::end_slot(Slot& slot, SlotState was, int status) {
   slot.status.store(status);
   slot.state.store(value(launched && brokered ? SlotState::exited : SlotState::empty),
                    std::memory_order_release);
-  wake(slot.state);
+  os::futex_wake_all(slot.state);
   if (!launched) return Ended::parked;
   return brokered ? Ended::brokered : Ended::launched;
 }
@@ -287,7 +292,7 @@ bool Pool::wait_taken(const Claim& claim) {
     const SlotState s = state(claim);
     if (s == SlotState::running || s == SlotState::exited) return true;
     if (!awaits_request(s)) return false;
-    wait_while(word, value(s), 5);
+    os::futex_wait_for(word, value(s), 5 * os::kNsPerMs);
     // Nobody may have told us yet that it died.
     if (awaits_request(state(claim)) && os::ended(claim.pid)) return false;
   }
@@ -298,11 +303,9 @@ bool Pool::wait_change(const Claim& claim, os::Fd& watch, int wait_ms) {
   const SlotState s = state(claim);
   if (!awaits_request(s) && s != SlotState::running) return true;
   if (!watch.valid()) wait_ms = std::min(wait_ms, kShortMs);
-  const timespec limit{wait_ms / 1000, (wait_ms % 1000) * 1000000L};
-  if (::syscall(SYS_futex, &word, FUTEX_WAIT, value(s), &limit, nullptr, 0) == 0) return true;
-  const int error = errno;
-  if (error == ETIMEDOUT && !watch.valid()) begin_watch(claim, watch);
-  return error != EINTR;
+  const long waited = os::futex_wait_for(word, value(s), wait_ms * os::kNsPerMs);
+  if (waited == -ETIMEDOUT && !watch.valid()) begin_watch(claim, watch);
+  return waited != -EINTR;
 }
 
 // From now on we can learn how its process ends even if the owner can't tell us any more.

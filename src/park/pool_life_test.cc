@@ -110,6 +110,8 @@ TEST_F(PoolLifeTest, WhatWasParkedOfAReplacedProgramEnds) {
     EXPECT_EQ(pool().state(kept), SlotState::claimed)
         << "a launch that is under way is not touched";
     pool().give_back(kept);
+    EXPECT_NE(pool().state(kept), SlotState::idle) << "it could be claimed again";
+    EXPECT_EQ(reap(kept.pid), Ended::parked);
   }
 }
 

@@ -4,9 +4,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -17,6 +14,8 @@
 #include <vector>
 
 #include "launch/testing.h"
+#include "os/clock.h"
+#include "os/futex.h"
 #include "os/testing.h"
 #include "park/pool.h"
 
@@ -29,12 +28,6 @@ inline constexpr char kCat[] = "/usr/bin/cat";
 inline constexpr char kEnv[] = "/usr/bin/env";
 inline constexpr char kPrintf[] = "/usr/bin/printf";
 inline constexpr char kShell[] = "/bin/dash";
-
-inline std::int64_t now_ms() {
-  timespec t{};
-  ::clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 // The result of one launch: what it wrote, and its wait status.
 struct Outcome {
@@ -118,7 +111,7 @@ class PoolFixture : public ::testing::Test {
   // Waits until `count` clones are idle. How many are in the end: once there were claims, there may
   // be more than are wanted, because a zygote that is at work counts what is claimed as missing.
   unsigned wait_idle(unsigned program, unsigned count) const {
-    const std::int64_t deadline = now_ms() + os::kBoundMs;
+    const std::int64_t deadline = os::now_ns() + os::kBoundMs * os::kNsPerMs;
     for (;;) {
       unsigned idle = 0;
       const Slot* next = nullptr;
@@ -132,10 +125,9 @@ class PoolFixture : public ::testing::Test {
           state = s;
         }
       }
-      if (idle >= count || next == nullptr || now_ms() > deadline) return idle;
+      if (idle >= count || next == nullptr || os::now_ns() > deadline) return idle;
       // It may be another slot that changes, so not for long.
-      const timespec limit{0, 5000000};
-      ::syscall(SYS_futex, &next->state, FUTEX_WAIT, state, &limit, nullptr, 0);
+      os::futex_wait_for(next->state, state, 5 * os::kNsPerMs);
     }
   }
 
@@ -160,13 +152,12 @@ class PoolFixture : public ::testing::Test {
 
   // Waits until no clone is just being made. False: one never gets there.
   bool wait_settled(unsigned program) const {
-    const std::int64_t deadline = now_ms() + os::kBoundMs;
+    const std::int64_t deadline = os::now_ns() + os::kBoundMs * os::kNsPerMs;
     for (const Slot& slot : table(program).slots) {
       constexpr auto kParking = static_cast<std::uint32_t>(SlotState::parking);
       while (slot.state.load() == kParking) {
-        if (now_ms() > deadline) return false;
-        const timespec limit{1, 0};
-        ::syscall(SYS_futex, &slot.state, FUTEX_WAIT, kParking, &limit, nullptr, 0);
+        if (os::now_ns() > deadline) return false;
+        os::futex_wait_for(slot.state, kParking, os::kNsPerSecond);
       }
     }
     return true;

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+//
+// The system's clocks, as one number. May be used in a signal handler.
+#pragma once
+
+#include <time.h>
+
+#include <cstdint>
+
+namespace prewarm::os {
+
+inline constexpr std::int64_t kNsPerMs = 1'000'000;
+inline constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+
+inline std::int64_t ns_of(const timespec& t) { return t.tv_sec * kNsPerSecond + t.tv_nsec; }
+
+inline std::int64_t now_ns(clockid_t clock = CLOCK_MONOTONIC) {
+  timespec t{};
+  ::clock_gettime(clock, &t);
+  return ns_of(t);
+}
+
+}  // namespace prewarm::os
