@@ -59,15 +59,18 @@ os::Result<bool> take_child(Caller& caller, SpawnWay& way, const std::string& pr
 }
 
 // The clock that one program writes. The caller sleeps until then, and nothing else wakes it; only
-// if it takes long is it asked what has failed.
-os::Result<long> read_clock(Caller& caller, SpawnWay& way, const std::string& program) {
+// if it takes long is it asked what has failed, by which `taken` may become true: its end has been
+// waited for, too.
+os::Result<long> read_clock(Caller& caller, SpawnWay& way, const std::string& program,
+                            bool& taken) {
   for (int waited_ms = 0; waited_ms < kPatienceMs; waited_ms += kLookMs) {
     pollfd ready{caller.clocks.get(), POLLIN, 0};
     if (::poll(&ready, 1, kLookMs) == 1) break;
     if (auto settled = way.settle(); !settled) return std::unexpected(settled.error());
-    if (auto ended = take_child(caller, way, program, WNOHANG); !ended) {
-      return std::unexpected(ended.error());
-    }
+    if (taken) continue;
+    const auto ended = take_child(caller, way, program, WNOHANG);
+    if (!ended) return std::unexpected(ended.error());
+    taken = *ended;
   }
   timespec clock{};
   if (::read(caller.clocks.get(), &clock, sizeof clock) != ssize_t{sizeof clock}) {
@@ -82,12 +85,15 @@ os::Result<Times> time_one(Caller& caller, SpawnWay& way, const std::string& pro
   const long start = os::now_ns();
   if (auto started = way.start(1); !started) return std::unexpected(started.error());
   const long returned = os::now_ns();
-  const auto clock = read_clock(caller, way, program);
+  bool taken = false;
+  const auto clock = read_clock(caller, way, program, taken);
   if (!clock) return std::unexpected(clock.error());
-  const auto taken = take_child(caller, way, program, 0);
+  if (!taken) {
+    const auto last = take_child(caller, way, program, 0);
+    if (!last) return std::unexpected(last.error());
+    if (!*last) return os::failed_with(ECHILD, "wait for", program);
+  }
   const long ended = os::now_ns();
-  if (!taken) return std::unexpected(taken.error());
-  if (!*taken) return os::failed_with(ECHILD, "wait for", program);
   if (auto settled = way.settle(); !settled) return std::unexpected(settled.error());
   return Times{*clock - start, returned - start, ended - start};
 }
