@@ -41,20 +41,9 @@ pid_t HostTask::start(std::span<const Operation> operations, std::uint32_t await
     if (const int error = check(o); error != 0) return error;
   }
   Blocks blocks(false);
-  std::size_t needed = sizeof(Chain);
-  // At most twice: the first time tells how much it takes.
-  for (int tries = 0; tries < 2 && chain_ == nullptr; ++tries) {
-    if (needed > kMostChainBytes) return -E2BIG;
-    Block* block = blocks.take(needed);
-    if (block == nullptr) return -ENOMEM;
-    chain_ = plan(operations, block->room, needed);
-    if (chain_ == nullptr) {
-      blocks.give(block);
-    } else {
-      chain_->block = block;
-    }
-  }
-  if (chain_ == nullptr) return -E2BIG;
+  const auto planned = plan_in_block(operations, blocks);
+  if (!planned) return planned.error();
+  chain_ = *planned;
   chain_->awaited = awaited;
 
   // No handler of the caller may run before the caller knows the pid.
