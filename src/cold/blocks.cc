@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <new>
 
 namespace prewarm::cold {
@@ -66,6 +67,21 @@ Block* Blocks::map(std::size_t bytes) const {
   std::byte* header = at + page + stack;
   const std::span room(header + kHeader, at + mapped);
   return new (header) Block{nullptr, at, mapped, at + page, stack, room};
+}
+
+std::expected<Chain*, int> plan_in_block(std::span<const Operation> operations, Blocks& blocks) {
+  std::size_t needed = sizeof(Chain) + operations.size() * sizeof(PlannedOperation);
+  // At most twice: the first time tells how much it takes.
+  for (int tries = 0; tries < 2 && needed <= kMostChainBytes; ++tries) {
+    Block* const block = blocks.take(needed);
+    if (block == nullptr) return std::unexpected(-ENOMEM);
+    if (Chain* const chain = plan(operations, block->room, needed); chain != nullptr) {
+      chain->block = block;
+      return chain;
+    }
+    blocks.give(block);
+  }
+  return std::unexpected(-E2BIG);
 }
 
 }  // namespace prewarm::cold

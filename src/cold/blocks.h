@@ -6,7 +6,10 @@
 #pragma once
 
 #include <cstddef>
+#include <expected>
 #include <span>
+
+#include "cold/plan.h"
 
 namespace prewarm::cold {
 
@@ -39,5 +42,9 @@ class Blocks {
   Block* free_ = nullptr;
   std::size_t kept_ = 0;
 };
+
+// Plans a chain that has been checked, in a block with enough room for it (Chain::block). -ENOMEM,
+// or -E2BIG for more than kMostChainBytes.
+std::expected<Chain*, int> plan_in_block(std::span<const Operation> operations, Blocks& blocks);
 
 }  // namespace prewarm::cold

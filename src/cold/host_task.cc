@@ -2,15 +2,14 @@
 #include "cold/host_task.h"
 
 #include <linux/futex.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include <cerrno>
 
 #include "cold/backend.h"
 #include "cold/blocks.h"
+#include "cold/signals_blocked.h"
+#include "os/process.h"
 #include "os/raw_syscall.h"
 
 namespace prewarm::cold {
@@ -25,13 +24,9 @@ HostTask::~HostTask() {
 void HostTask::await(pid_t pid) {
   while (chain_->told.load(std::memory_order_acquire) == 0) {
     const timespec limit{0, 100'000'000};
-    if (os::raw_syscall(SYS_futex, os::arg(&chain_->told), FUTEX_WAIT, 0, os::arg(&limit)) !=
-        -ETIMEDOUT) {
-      continue;
-    }
-    siginfo_t info{};
-    const int flags = WEXITED | WNOHANG | WNOWAIT;
-    if (::waitid(P_PID, static_cast<id_t>(pid), &info, flags) != 0 || info.si_pid == pid) return;
+    const long r =
+        os::raw_syscall(SYS_futex, os::arg(&chain_->told), FUTEX_WAIT, 0, os::arg(&limit));
+    if (r == -ETIMEDOUT && os::ended(pid)) return;
   }
 }
 
@@ -41,34 +36,18 @@ pid_t HostTask::start(std::span<const Operation> operations, std::uint32_t await
     if (const int error = check(o); error != 0) return error;
   }
   Blocks blocks(false);
-  std::size_t needed = sizeof(Chain);
-  // At most twice: the first time tells how much it takes.
-  for (int tries = 0; tries < 2 && chain_ == nullptr; ++tries) {
-    if (needed > kMostChainBytes) return -E2BIG;
-    Block* block = blocks.take(needed);
-    if (block == nullptr) return -ENOMEM;
-    chain_ = plan(operations, block->room, needed);
-    if (chain_ == nullptr) {
-      blocks.give(block);
-    } else {
-      chain_->block = block;
-    }
-  }
-  if (chain_ == nullptr) return -E2BIG;
+  const auto planned = plan_in_block(operations, blocks);
+  if (!planned) return planned.error();
+  chain_ = *planned;
   chain_->awaited = awaited;
 
-  // No handler of the caller may run before the caller knows the pid.
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::sigprocmask(SIG_SETMASK, &all, &before);
+  const SignalsBlocked blocked;  // no handler of the caller may run before the caller knows the pid
   const Started started = start_task(*chain_, *chain_->block, Backend::shared_memory);
   if (started.pid > 0) {
     await(started.pid);
   } else {
     chain_->alive.store(0);
   }
-  ::sigprocmask(SIG_SETMASK, &before, nullptr);
   return started.pid;
 }
 

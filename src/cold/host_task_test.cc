@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <set>
 #include <string>
 
 #include "os/testing.h"
@@ -23,16 +22,8 @@ using os::Pipe;
 
 constexpr std::uint32_t kDescriptorsKept = 1;
 
-class HostTaskTest : public ::testing::Test {
+class HostTaskTest : public os::LeavesNothing {
  protected:
-  void SetUp() override { before_ = os::open_descriptors(); }
-  void TearDown() override {
-    EXPECT_TRUE(os::is_childless());
-    input_ = {};
-    output_ = {};
-    EXPECT_EQ(os::open_descriptors(), before_);
-  }
-
   // Starts /bin/sh -c SCRIPT, or PROGRAM, with a pipe as output and errors.
   pid_t start(const char* script, const char* program = "/bin/sh") {
     output_ = os::make_pipe();
@@ -51,11 +42,7 @@ class HostTaskTest : public ::testing::Test {
   }
 
   HostTask task_;
-  Pipe input_;
   Pipe output_;
-
- private:
-  std::set<int> before_;
 };
 
 TEST_F(HostTaskTest, StartsAProgramAsTheChainSays) {

@@ -20,15 +20,9 @@ namespace {
 using os::Fd;
 using os::TempDirectory;
 
-class PosixSpawnTest : public testing::TestWithParam<Implementation> {
+class PosixSpawnTest : public os::LeavesNothing,
+                       public testing::WithParamInterface<Implementation> {
  protected:
-  PosixSpawnTest() : before_(os::open_descriptors()) {}
-  ~PosixSpawnTest() override {
-    EXPECT_TRUE(os::is_childless());
-    os::kill_children();
-    EXPECT_EQ(os::open_descriptors(), before_);
-  }
-
   Observed observe(const Objects& objects) {
     return cold::observe(GetParam(), objects, directory_ / "report");
   }
@@ -60,9 +54,6 @@ class PosixSpawnTest : public testing::TestWithParam<Implementation> {
   }
 
   TempDirectory directory_;
-
- private:
-  const std::set<int> before_;
 };
 
 INSTANTIATE_TEST_SUITE_P(By, PosixSpawnTest, testing::Values(kLibc, kOurs),

@@ -27,12 +27,14 @@ Result<void> try_task(Backend backend) {
   options.pidfd = false;
   options.exit_signal = 0;  // the caller isn't to hear of it
   const Operation row[] = {op::clone(options).link(), op::chdir("/")};
-  std::size_t needed = 0;
-  cold::Block* block = blocks.take(0);
-  if (block == nullptr) return os::failed_with(ENOMEM, "map a stack");
-  cold::Chain* chain = cold::plan(row, block->room, needed);
-  auto started = cold::start_task(*chain, *block, backend);
-  if (started.pid < 0) return os::failed_with(-started.pid, "clone");
+  const auto planned = cold::plan_in_block(row, blocks);
+  if (!planned) return os::failed_with(-planned.error(), "map a stack");
+  cold::Chain* const chain = *planned;
+  auto started = cold::start_task(*chain, *chain->block, backend);
+  if (started.pid < 0) {
+    blocks.give(chain->block);
+    return os::failed_with(-started.pid, "clone");
+  }
   const std::int64_t until = os::now_ns() + kBoundNs;
   std::int64_t patience = cold::kImpatient;
   siginfo_t info{};
@@ -47,7 +49,7 @@ Result<void> try_task(Backend backend) {
     alive = chain->alive.load();
   }
   const bool works = cold::has_left(alive) && chain->operations[1].result == 0;
-  blocks.give(block);
+  blocks.give(chain->block);
   if (works) return {};
   return os::failed_with(ENOTSUP, "start a task: this system doesn't say when it has left memory");
 }

@@ -37,18 +37,7 @@ Exit wait(Process& process) {
   return ended.value_or(Exit{ExitStatus(-1), {}, false});
 }
 
-class OwnedProcessTest : public ::testing::Test {
- protected:
-  OwnedProcessTest() : before_(os::open_descriptors()) {}
-  ~OwnedProcessTest() override {
-    EXPECT_TRUE(os::is_childless());
-    os::kill_children();
-    EXPECT_EQ(os::open_descriptors(), before_);
-  }
-
- private:
-  std::set<int> before_;
-};
+using OwnedProcessTest = os::LeavesNothing;
 
 TEST(ExitStatus, TellsExitsFromSignals) {
   const ExitStatus three(W_EXITCODE(3, 0));

@@ -83,28 +83,14 @@ void SpawnRing::State::accept(std::span<const Operation> chain, std::uint64_t si
   for (const Operation& o : chain) fine = fine && cold::check(o) == 0;
   if (!fine) return refuse(chain, -ECANCELED);
 
-  cold::Block* block = nullptr;
-  Chain* planned = nullptr;
-  std::size_t needed = sizeof(Chain) + chain.size() * sizeof(cold::PlannedOperation);
-  // At most twice: the first time tells how much it takes.
-  for (int tries = 0; tries < 2 && planned == nullptr; ++tries) {
-    if (block != nullptr) blocks.give(block);
-    if (needed > cold::kMostChainBytes) return refuse(chain, -E2BIG);
-    block = blocks.take(needed);
-    if (block == nullptr) return refuse(chain, -ENOMEM);
-    planned = cold::plan(chain, block->room, needed);
-  }
-  if (planned == nullptr) {
-    blocks.give(block);
-    return refuse(chain, -E2BIG);
-  }
-  planned->block = block;
-  planned->signal_mask = signal_mask;
-  planned->alive.store(1);
+  const auto planned = cold::plan_in_block(chain, blocks);
+  if (!planned) return refuse(chain, planned.error());
+  (*planned)->signal_mask = signal_mask;
+  (*planned)->alive.store(1);
   for (const Operation& o : chain) {
     if (o.code == OperationCode::death_signal && has_thread) stays_parent.store(true);
   }
-  pending.add(planned);
+  pending.add(*planned);
 }
 
 // Completes each operation of what can't be taken, and says what is wrong with which. If none of

@@ -7,11 +7,18 @@
 
 #include "cold/executor.h"
 #include "cold/task.h"
+#include "os/raw_syscall.h"
 
 namespace prewarm::cold {
+namespace {
 
-long clone3_task(const clone_args& arguments, std::size_t size, Chain& chain) {
+using os::arg;
+
+// System call `number`, which makes a task that goes on with a stack of its own.
+long make_task(Chain& chain, long number, long a, long b, long c = 0, long d = 0, long e = 0) {
   long result;
+  register long r10 asm("r10") = d;
+  register long r8 asm("r8") = e;
   asm volatile(
       "syscall\n\t"
       "test %%rax, %%rax\n\t"
@@ -21,29 +28,22 @@ long clone3_task(const clone_args& arguments, std::size_t size, Chain& chain) {
       "ud2\n"
       "1:"
       : "=a"(result)
-      : "a"(static_cast<long>(SYS_clone3)), "D"(&arguments),
-        "S"(size), [chain] "r"(&chain), [run] "r"(&run_chain)
+      : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10),
+        "r"(r8), [chain] "r"(&chain), [run] "r"(&run_chain)
       : "rcx", "r11", "cc", "memory");
   return result;
 }
 
+}  // namespace
+
+long clone3_task(const clone_args& arguments, std::size_t size, Chain& chain) {
+  return make_task(chain, SYS_clone3, arg(&arguments), static_cast<long>(size));
+}
+
 long clone_task(unsigned long flags, void* stack_top, int* pidfd, void* child_word, Chain& chain) {
-  long result;
-  register void* r10 asm("r10") = child_word;
-  register long r8 asm("r8") = 0;  // no thread-local storage of its own
-  asm volatile(
-      "syscall\n\t"
-      "test %%rax, %%rax\n\t"
-      "jnz 1f\n\t"
-      "mov %[chain], %%rdi\n\t"
-      "call *%[run]\n\t"
-      "ud2\n"
-      "1:"
-      : "=a"(result)
-      : "a"(static_cast<long>(SYS_clone)), "D"(flags), "S"(stack_top), "d"(pidfd), "r"(r10),
-        "r"(r8), [chain] "r"(&chain), [run] "r"(&run_chain)
-      : "rcx", "r11", "cc", "memory");
-  return result;
+  constexpr long kNoThreadStorage = 0;  // of its own
+  return make_task(chain, SYS_clone, static_cast<long>(flags), arg(stack_top), arg(pidfd),
+                   arg(child_word), kNoThreadStorage);
 }
 
 }  // namespace prewarm::cold

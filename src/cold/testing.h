@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,19 +49,11 @@ struct Outcome {
   int status = -1;           // wait status; -1: there was no process
 };
 
-// Runs each test with a backend, and looks afterwards whether a descriptor or a child was left.
-class RingTest : public ::testing::TestWithParam<Kind> {
+// Runs each test with a backend.
+class RingTest : public os::LeavesNothing, public ::testing::WithParamInterface<Kind> {
  protected:
-  void SetUp() override {
-    descriptors_ = os::open_descriptors();
-    ring_.emplace(make());
-  }
-  void TearDown() override {
-    ring_.reset();
-    EXPECT_EQ(os::open_descriptors(), descriptors_);
-    EXPECT_TRUE(os::is_childless());
-    os::kill_children();
-  }
+  void SetUp() override { ring_.emplace(make()); }
+  void TearDown() override { ring_.reset(); }
 
   static SpawnRing make(RingOptions options = {}) {
     options.backend = GetParam().backend;
@@ -134,7 +125,6 @@ class RingTest : public ::testing::TestWithParam<Kind> {
   }
 
  private:
-  std::set<int> descriptors_;
   std::optional<SpawnRing> ring_;
 };
 

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -150,6 +151,21 @@ inline void kill_children() {
     ::waitpid(pid, nullptr, 0);
   }
 }
+
+// A base of fixtures: a test leaves no child, and no descriptor that wasn't there before it. It
+// looks when all that a derived fixture has is gone.
+class LeavesNothing : public ::testing::Test {
+ protected:
+  LeavesNothing() { EXPECT_TRUE(is_childless()) << "another test left a child"; }
+  ~LeavesNothing() override {
+    EXPECT_TRUE(is_childless());
+    kill_children();
+    EXPECT_EQ(open_descriptors(), descriptors_);
+  }
+
+ private:
+  const std::set<int> descriptors_ = open_descriptors();
+};
 
 // A copy of this process. What is buffered here is written first: the thread sanitizer's _exit
 // flushes, too, and it would be written twice.

@@ -18,7 +18,6 @@ constexpr char kEarly[] = PREWARM_TEST_EARLY;
 class AgentRecordTest : public PoolFixture {
  protected:
   void SetUp() override {
-    PoolFixture::SetUp();
     PoolOptions with_early = options();
     with_early.more_directories = std::filesystem::path(kEarly).parent_path();
     make_pool(with_early);

@@ -25,11 +25,6 @@ long system_call_of(pid_t pid) {
 
 class GrantTest : public PoolFixture {
  protected:
-  void TearDown() override {
-    output_ = {};
-    PoolFixture::TearDown();
-  }
-
   // Claims a process and sends it what prints "ran"; waits until it sleeps for our grant.
   void send_ahead(const char* path, unsigned want) {
     const Isolation isolation = want == 0 ? Isolation::exec : Isolation::clone;

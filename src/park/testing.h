@@ -42,20 +42,9 @@ inline std::string exit_of(int status) {
 }
 inline std::string exit_of(const Outcome& outcome) { return exit_of(outcome.status); }
 
-// After each test there is no child, and no descriptor that wasn't there before it.
-class PoolFixture : public ::testing::Test {
+class PoolFixture : public os::LeavesNothing {
  protected:
-  void SetUp() override {
-    descriptors_before_ = os::open_descriptors();
-    ASSERT_TRUE(os::is_childless()) << "another test left a child";
-  }
-
-  void TearDown() override {
-    pool_.reset();
-    EXPECT_TRUE(os::is_childless()) << "the pool left a child";
-    os::kill_children();
-    EXPECT_EQ(os::open_descriptors(), descriptors_before_);
-  }
+  void TearDown() override { pool_.reset(); }
 
   Pool& pool() { return *pool_; }
   void drop_pool() { pool_.reset(); }
@@ -190,7 +179,6 @@ class PoolFixture : public ::testing::Test {
 
  private:
   std::unique_ptr<Pool> pool_;
-  std::set<int> descriptors_before_;
   std::vector<std::string> parking_env_{"PATH=/usr/bin:/bin"};
   std::vector<char*> parking_pointers_;
 };

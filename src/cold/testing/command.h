@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// For tests of Command: a fixture that finds what was left behind, and short ways to say things.
+// For tests of Command: a fixture, and short ways to say things.
 #pragma once
 
 #include <gtest/gtest.h>
 
-#include <set>
 #include <string>
 #include <utility>
 
@@ -28,19 +27,9 @@ inline std::string output_of(const Command& command) {
   return output->out;
 }
 
-class CommandFixture : public ::testing::Test {
+class CommandFixture : public os::LeavesNothing {
  protected:
-  CommandFixture() : before_(os::open_descriptors()) {}
-  ~CommandFixture() override {
-    EXPECT_TRUE(os::is_childless());
-    os::kill_children();
-    EXPECT_EQ(os::open_descriptors(), before_);
-  }
-
   os::TempDirectory directory_;
-
- private:
-  std::set<int> before_;
 };
 
 }  // namespace prewarm
