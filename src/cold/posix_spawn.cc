@@ -28,7 +28,6 @@
 namespace prewarm::cold {
 namespace {
 
-using os::arg;
 using os::raw_syscall;
 
 // ---- What the call asks for --------------------------------------------------------------------
@@ -85,17 +84,17 @@ class CallMemory {
       : size_(bytes <= kUsualBytes - kStackBytes ? kUsualBytes : kStackBytes + bytes) {
     if (size_ == kUsualBytes) memory_ = spare.exchange(nullptr, std::memory_order_acquire);
     if (memory_ != nullptr) return;
-    const long r = raw_syscall(SYS_mmap, 0, static_cast<long>(size_), PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (r < 0 && r > -4096) return;  // -errno
-    memory_ = reinterpret_cast<std::byte*>(r);
+    // By the C library, so that a sanitizer learns that what the last owner wrote there is gone.
+    void* const mapping = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE,
+                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (mapping != MAP_FAILED) memory_ = static_cast<std::byte*>(mapping);
   }
   CallMemory(const CallMemory&) = delete;
   CallMemory& operator=(const CallMemory&) = delete;
   ~CallMemory() {
     std::byte* rest = memory_;
     if (size_ == kUsualBytes) rest = spare.exchange(rest, std::memory_order_release);
-    if (rest != nullptr) raw_syscall(SYS_munmap, arg(rest), static_cast<long>(size_));
+    if (rest != nullptr) ::munmap(rest, size_);
   }
 
   bool valid() const { return memory_ != nullptr; }

@@ -214,7 +214,8 @@ TEST_P(Exec, NobodyWaitsForADetachedProgram) {
 TEST_P(Exec, ADetachedTaskThatFailsLeavesNothingEither) {
   CloneOptions options;
   options.detached = true;
-  const Operation row[] = {op::clone(options), exec(at("missing"))};
+  const std::string missing = at("missing");
+  const Operation row[] = {op::clone(options), exec(missing)};
   ASSERT_TRUE(ring().push_chain(row));
   ASSERT_TRUE(ring().submit());
   const auto all = take_all(ring());
