@@ -199,6 +199,7 @@ void Front::own_descriptors(Pending& pending, const Order& order) {
 Reason Front::claim(const Order& order, Claimed& claimed) {
   const char* path = order.path.c_str();
   if (const Reason r = refusal(path); r != Reason::none) return r;
+  if (pool_ == nullptr && upstream_ == nullptr) return nothing_parked();
   if (cwd_fd() >= 0 && cwd_is_shut_) return Reason::shut_directory;
   const int program = pool_ == nullptr ? -1 : pool_->find(path);
   if (program < 0) return claim_brokered(order, claimed);

@@ -222,6 +222,8 @@ Reason Front::refusal(const char* path) const {
 }
 
 int Front::cwd_fd() {
+  // Without a pool there is no floor yet, and below it the script would meet our descriptor.
+  if (floor_ == 0) return -1;
   if (!cwd_.valid()) {
     cwd_ = os::move_above(os::Fd(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)), floor_);
     cwd_is_shut_ = ::faccessat(cwd_.get(), "", X_OK, AT_EACCESS | AT_EMPTY_PATH) != 0;
