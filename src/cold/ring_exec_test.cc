@@ -22,7 +22,9 @@ constexpr uid_t kNobody = 65534;
 char some_name[] = "some";
 char* some_argv[] = {some_name, nullptr};
 
-Operation exec(const std::string& path) { return op::exec(path.c_str(), some_argv, environ); }
+// The path must be there until the chain is submitted.
+Operation exec(const char* path) { return op::exec(path, some_argv, environ); }
+Operation exec(const std::string& path) { return exec(path.c_str()); }
 
 class Exec : public RingTest {
  protected:
