@@ -3,11 +3,12 @@
 
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <cerrno>
 #include <utility>
+
+#include "os/process.h"
 
 namespace prewarm::bench {
 namespace {
@@ -48,7 +49,7 @@ Conversation::~Conversation() {
   if (pid_ == 0) return;
   // It ends when it reads the end of its input, and what it has parked ends with it.
   ::shutdown(channel_.get(), SHUT_WR);
-  const os::Fd gone(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+  const os::Fd gone = os::watch(pid_);
   const auto in_time = processes_->wait_readable(gone.get(), kLeaveLimit);
   if (!in_time || !*in_time) ::kill(-pid_, SIGKILL);
   while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {

@@ -10,7 +10,6 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -20,6 +19,8 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+
+#include "os/process.h"
 
 namespace prewarm::bench {
 namespace {
@@ -162,7 +163,7 @@ os::Result<bool> Processes::wait_readable(int fd, milliseconds limit) {
 
 // The wait status of `pid`, which is gone afterwards in any case.
 os::Result<int> Processes::await_end(pid_t pid, const Command& command) {
-  const os::Fd ended(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  const os::Fd ended = os::watch(pid);
   os::Result<bool> in_time = os::failed("watch", command.argv[0]);
   if (ended.valid()) in_time = wait_readable(ended.get(), command.limit);
   const bool wait_failed = !in_time.has_value();

@@ -13,6 +13,7 @@
 
 #include "cold/testing/command.h"
 #include "cold/testing/masked.h"
+#include "os/process.h"
 #include "os/testing.h"
 #include "prewarm/command.h"
 
@@ -156,7 +157,7 @@ TEST_F(CaptureTest, StartingReapsWhatWasDropped) {
   {
     const auto process = Command("true").spawn();
     ASSERT_TRUE(process);
-    dropped = os::open_pid(process->pid());
+    dropped = os::watch(process->pid());
   }
   ASSERT_TRUE(os::has_ended(dropped));
   EXPECT_TRUE(Command("true").run().value().success());

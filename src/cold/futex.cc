@@ -22,10 +22,8 @@ using os::raw_syscall;
 
 constexpr std::int64_t kMostPatience = 2'000'000;
 
-timespec as_timespec(std::int64_t ns) { return {ns / os::kNsPerSecond, ns % os::kNsPerSecond}; }
-
 int wait_one(const Expected& e, std::optional<std::int64_t> until) {
-  const timespec limit = as_timespec(until.value_or(0));
+  const timespec limit = os::timespec_of(until.value_or(0));
   // FUTEX_WAIT_BITSET takes a point in time where FUTEX_WAIT takes a duration.
   return static_cast<int>(raw_syscall(SYS_futex, arg(e.word), FUTEX_WAIT_BITSET, e.value,
                                       until ? arg(&limit) : 0, 0, FUTEX_BITSET_MATCH_ANY));
@@ -36,7 +34,7 @@ int wait_several(std::span<const Expected> words, std::optional<std::int64_t> un
   for (std::size_t i = 0; i < words.size(); ++i) {
     row[i] = {words[i].value, static_cast<std::uint64_t>(arg(words[i].word)), FUTEX_32, 0};
   }
-  const timespec limit = as_timespec(until.value_or(0));
+  const timespec limit = os::timespec_of(until.value_or(0));
   return static_cast<int>(raw_syscall(SYS_futex_waitv, arg(&row), static_cast<long>(words.size()),
                                       0, until ? arg(&limit) : 0, CLOCK_MONOTONIC));
 }

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "cold/host_task.h"
 
-#include <linux/futex.h>
-#include <time.h>
-
 #include <cerrno>
 
 #include "cold/backend.h"
 #include "cold/blocks.h"
 #include "cold/signals_blocked.h"
+#include "os/futex.h"
 #include "os/process.h"
-#include "os/raw_syscall.h"
 
 namespace prewarm::cold {
 
@@ -23,9 +20,7 @@ HostTask::~HostTask() {
 // Bounded, in case the task is killed before it gets that far.
 void HostTask::await(pid_t pid) {
   while (chain_->told.load(std::memory_order_acquire) == 0) {
-    const timespec limit{0, 100'000'000};
-    const long r =
-        os::raw_syscall(SYS_futex, os::arg(&chain_->told), FUTEX_WAIT, 0, os::arg(&limit));
+    const long r = os::futex_wait_for(chain_->told, 0, 100 * os::kNsPerMs);
     if (r == -ETIMEDOUT && os::ended(pid)) return;
   }
 }

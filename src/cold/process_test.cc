@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "cold/left_children.h"
+#include "os/process.h"
 #include "os/testing.h"
 
 namespace prewarm {
@@ -160,7 +161,7 @@ TEST_F(OwnedProcessTest, NumbersThatMeanOtherProcessesAreRefused) {
 
 TEST_F(OwnedProcessTest, NoOtherChildIsWaitedFor) {
   os::Child other([] { return 5; });
-  ASSERT_TRUE(os::has_ended(os::open_pid(other.pid())));
+  ASSERT_TRUE(os::has_ended(os::watch(other.pid())));
   Process process = start([] { return 6; });
   EXPECT_EQ(wait(process).status.code(), 6);
   EXPECT_EQ(WEXITSTATUS(other.wait()), 5);
@@ -208,7 +209,7 @@ TEST_F(OwnedProcessTest, DroppedItRunsOnAndIsReapedLater) {
       pipe.write.reset();
       return os::read_value(pipe.read.get(), go) ? 0 : 1;
     });
-    watched = os::open_pid(process.pid());
+    watched = os::watch(process.pid());
   }
   EXPECT_FALSE(os::has_ended(watched, 0));
   os::write_value(pipe.write.get(), 1);
@@ -238,7 +239,7 @@ TEST_F(OwnedProcessTest, MovingLeavesNothingToDrop) {
 
 TEST_F(OwnedProcessTest, DetachedItIsNobodys) {
   Process process = start([] { return 0; });
-  const Fd watched = os::open_pid(process.pid());
+  const Fd watched = os::watch(process.pid());
   process.detach();
   EXPECT_FALSE(process.kill());
   ASSERT_TRUE(os::has_ended(watched));

@@ -85,12 +85,13 @@ void SpawnRing::State::accept(std::span<const Operation> chain, std::uint64_t si
 
   const auto planned = cold::plan_in_block(chain, blocks);
   if (!planned) return refuse(chain, planned.error());
-  (*planned)->signal_mask = signal_mask;
-  (*planned)->alive.store(1);
+  Chain* const taken = *planned;
+  taken->signal_mask = signal_mask;
+  taken->alive.store(1);
   for (const Operation& o : chain) {
     if (o.code == OperationCode::death_signal && has_thread) stays_parent.store(true);
   }
-  pending.add(*planned);
+  pending.add(taken);
 }
 
 // Completes each operation of what can't be taken, and says what is wrong with which. If none of

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "cold/testing.h"
+#include "os/process.h"
 
 namespace prewarm::cold {
 namespace {
@@ -338,7 +339,7 @@ TEST_P(Ends, AProgramDiesWithItsParent) {
   });
   pid_t program = 0;
   ASSERT_TRUE(os::read_value(ids.read.get(), program));
-  EXPECT_FALSE(os::has_ended(os::open_pid(program), 0));
+  EXPECT_FALSE(os::has_ended(os::watch(program), 0));
   parent.kill();
   EXPECT_EQ(parent.wait(), SIGKILL);
   EXPECT_EQ(os::wait_for(program), SIGTERM);

@@ -14,6 +14,8 @@ inline constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
 inline std::int64_t ns_of(const timespec& t) { return t.tv_sec * kNsPerSecond + t.tv_nsec; }
 
+inline timespec timespec_of(std::int64_t ns) { return {ns / kNsPerSecond, ns % kNsPerSecond}; }
+
 inline std::int64_t now_ns(clockid_t clock = CLOCK_MONOTONIC) {
   timespec t{};
   ::clock_gettime(clock, &t);

@@ -25,7 +25,7 @@ inline long futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t exp
 // The same, at most `limit_ns` long; then -ETIMEDOUT.
 inline long futex_wait_for(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                            std::int64_t limit_ns) {
-  const timespec limit{limit_ns / kNsPerSecond, limit_ns % kNsPerSecond};
+  const timespec limit = timespec_of(limit_ns);
   return raw_syscall(SYS_futex, arg(&word), FUTEX_WAIT, expected, arg(&limit));
 }
 

@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +26,7 @@
 #include <vector>
 
 #include "os/fd.h"
+#include "os/process.h"
 
 // What can't be done with a sanitizer's runtime in the process says so with this.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -121,9 +121,6 @@ inline std::set<int> open_descriptors(const std::string& process = "self") {
 
 inline bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
 
-// Refers to one process for good, whatever becomes of its pid.
-inline Fd open_pid(pid_t pid) { return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
-
 // Whether the process behind `pidfd` has ended, waiting for that.
 inline bool has_ended(const Fd& pidfd, int wait_ms = kBoundMs) {
   return pidfd.valid() && wait_readable(pidfd.get(), wait_ms);
@@ -132,7 +129,7 @@ inline bool has_ended(const Fd& pidfd, int wait_ms = kBoundMs) {
 // The wait status of a child, or -1 if it is none or doesn't end.
 inline int wait_for(pid_t pid) {
   int status = -1;
-  if (pid <= 0 || !has_ended(open_pid(pid))) return -1;
+  if (pid <= 0 || !has_ended(watch(pid))) return -1;
   return ::waitpid(pid, &status, 0) == pid ? status : -1;
 }
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
+#include "os/process.h"
 #include "park/testing.h"
 
 namespace prewarm::park {
@@ -32,7 +33,7 @@ class BrokeredTest : public PoolFixture {
     if (!claimed) return 1;
     if (kill_first) {
       ::kill(pid, SIGKILL);
-      os::has_ended(os::open_pid(pid));
+      os::has_ended(os::watch(pid));
     }
     Report report;
     report.released = pool().release(*claimed, request.get());
@@ -147,7 +148,7 @@ TEST_F(BrokeredTest, ClaimsThatNobodyReleasesDoNotUseUpTheSlots) {
     EXPECT_EQ(exit_of(subshell.wait()), "exit 0");
     pool().refill(program);
     // It may be ended for that, or serve somebody else.
-    const bool ended = os::has_ended(os::open_pid(pid), 200);
+    const bool ended = os::has_ended(os::watch(pid), 200);
     EXPECT_EQ(ended ? reap(pid) : Ended::parked, Ended::parked);
   }
 }
@@ -267,7 +268,7 @@ TEST_F(BrokeredTest, ASubshellLearnsTheStatusEvenWithoutTheOwner) {
   pid_t cat = -1;
   int status = -1;
   ASSERT_TRUE(os::read_value(report.read.get(), cat));
-  ASSERT_TRUE(os::has_ended(os::open_pid(owner.pid())));
+  ASSERT_TRUE(os::has_ended(os::watch(owner.pid())));
   ::kill(cat, SIGTERM);
   EXPECT_EQ(exit_of(os::wait_for(cat)), "signal 15");
   ASSERT_TRUE(os::read_value(report.read.get(), status));

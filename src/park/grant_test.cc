@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "os/clock.h"
+#include "os/process.h"
 #include "park/testing.h"
 
 namespace prewarm::park {
@@ -94,7 +95,7 @@ TEST_F(GrantTest, NothingIsGrantedToTheDead) {
 TEST_F(GrantTest, AGrantThatNobodyTakesIsNoLaunch) {
   ASSERT_NO_FATAL_FAILURE(send_ahead(kPrintf, 1));
   ::kill(claimed_.pid, SIGKILL);
-  ASSERT_TRUE(os::has_ended(os::open_pid(claimed_.pid)));
+  ASSERT_TRUE(os::has_ended(os::watch(claimed_.pid)));
   EXPECT_TRUE(pool().grant(claimed_));
   EXPECT_FALSE(pool().wait_taken(claimed_));
   EXPECT_EQ(reap(claimed_.pid), Ended::parked);

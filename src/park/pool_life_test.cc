@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include "os/process.h"
 #include "park/testing.h"
 
 namespace prewarm::park {
@@ -101,8 +102,8 @@ TEST_F(PoolLifeTest, WhatWasParkedOfAReplacedProgramEnds) {
     Claim kept;
     if (clones != 0) kept = claim(program);
     std::vector<os::Fd> parked;
-    parked.push_back(os::open_pid(table(program).pid.load()));
-    for (const pid_t pid : idle_pids(program)) parked.push_back(os::open_pid(pid));
+    parked.push_back(os::watch(table(program).pid.load()));
+    for (const pid_t pid : idle_pids(program)) parked.push_back(os::watch(pid));
     std::filesystem::remove(path);
     EXPECT_EQ(pool().check_fresh(program, parking_env()), Reason::file_changed);
     for (const os::Fd& process : parked) EXPECT_TRUE(os::has_ended(process));
@@ -238,7 +239,7 @@ TEST_F(PoolLifeTest, NothingParkedOutlivesAnOwnerThatIsKilled) {
   std::vector<os::Fd> ends;
   for (const pid_t pid : parked.pids) {
     ASSERT_GT(pid, 0);
-    ends.push_back(os::open_pid(pid));
+    ends.push_back(os::watch(pid));
     ASSERT_FALSE(os::has_ended(ends.back(), 0));
   }
   owner.kill();

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "os/process.h"
 #include "park/testing.h"
 
 namespace prewarm::park {
@@ -28,7 +29,7 @@ class PoolTest : public PoolFixture {
   void lose_request(unsigned program, const os::Fd& output, bool told) {
     const Claim claimed = claim(program);
     ::kill(claimed.pid, SIGKILL);
-    ASSERT_TRUE(os::has_ended(os::open_pid(claimed.pid)));
+    ASSERT_TRUE(os::has_ended(os::watch(claimed.pid)));
     EXPECT_EQ(told ? reap(claimed.pid) : Ended::parked, Ended::parked);
     TestRequest request({"printf", "lost"});
     request.descriptors = {{output.get(), 1}};
@@ -245,7 +246,7 @@ TEST_F(PoolTest, AParkedProcessIsAChildOfTheOwnerAndOutlivesSignals) {
   const std::string status = os::read_file("/proc/" + std::to_string(pid) + "/status");
   EXPECT_NE(status.find("\nPPid:\t" + std::to_string(::getpid()) + "\n"), std::string::npos);
   for (const int sig : {SIGWINCH, SIGURG, SIGCHLD, SIGTSTP, SIGCONT}) ::kill(pid, sig);
-  EXPECT_FALSE(os::has_ended(os::open_pid(pid), 0));
+  EXPECT_FALSE(os::has_ended(os::watch(pid), 0));
   const Claim claimed = claim(program);
   EXPECT_EQ(claimed.pid, pid);
   TestRequest request({kPrintf, "alive"});
@@ -443,7 +444,7 @@ TEST_F(PoolTest, AClaimOfADeadCloneIsNotTaken) {
   unsigned program = 0;
   ASSERT_NO_FATAL_FAILURE(park(kPrintf, 1, program));
   ::kill(*idle_pids(program).begin(), SIGKILL);
-  ASSERT_TRUE(os::has_ended(os::open_pid(*idle_pids(program).begin())));
+  ASSERT_TRUE(os::has_ended(os::watch(*idle_pids(program).begin())));
   const Claim claimed = claim(program);
   const os::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   TestRequest request({"printf", "never"});
@@ -550,7 +551,7 @@ TEST_F(PoolTest, AClaimIsGivenUpIfItHasTooManyDescriptors) {
   ASSERT_TRUE(launch::write_request(request.get(), claimed.generation, bytes));
   const std::vector<int> many(launch::kMaxDescriptors + 2, request.cwd.get());
   EXPECT_FALSE(pool().release_bytes(claimed, bytes, many));
-  EXPECT_TRUE(os::has_ended(os::open_pid(claimed.pid), 2000)) << "nobody else can give it up";
+  EXPECT_TRUE(os::has_ended(os::watch(claimed.pid), 2000)) << "nobody else can give it up";
   ::kill(claimed.pid, SIGKILL);
   EXPECT_EQ(reap(claimed.pid), Ended::parked);
 }
