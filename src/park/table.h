@@ -15,11 +15,11 @@ namespace prewarm::park {
 
 inline constexpr std::uint32_t kTableMagic = 0x4d524157;  // "WARM"
 // Agent and owner must agree on every layout in this file and in launch/wire.h.
-inline constexpr std::uint32_t kTableVersion = 3;
+inline constexpr std::uint32_t kTableVersion = 4;
 
 inline constexpr unsigned kMaxPrograms = 64;       // parked programs per pool
 inline constexpr unsigned kSlotsPerProgram = 6;    // clones of one program, at most
-inline constexpr unsigned kManifestBytes = 16384;  // identities and variables of one program
+inline constexpr unsigned kManifestBytes = 65536;  // identities and variables of one program
 
 // A slot's life: empty -> parking -> idle -> claimed (-> granted) -> running -> exited -> empty.
 //   empty    no process; the zygote may fill it
