@@ -135,8 +135,11 @@ TEST_F(ReadyTest, HasTheSignalStateOfTheRequest) {
 
 TEST_F(ReadyTest, KeepsWhatItHasSetForSignals) {
   const unsigned program = hold({"signals"});
-  const Lines seen = observe(program, usual_request());
+  auto request = usual_request();
+  request.signal_ignored = std::uint64_t{1} << (SIGTERM - 1);
+  const Lines seen = observe(program, std::move(request));
   EXPECT_EQ(value_of(seen, "ignored"), std::to_string(SIGHUP));
+  EXPECT_THAT(seen, Not(Contains("ignored: " + std::to_string(SIGTERM))));
   EXPECT_EQ(value_of(seen, "blocked"), "missing");
 }
 

@@ -35,6 +35,8 @@ static void* sleep_for_ever(void* unused) {
   return unused;
 }
 
+static void catch_signal(int sig) { (void)sig; }
+
 static void start_child(void) {
   if (system("exit 3") != 3 << 8) _exit(4);
 }
@@ -49,8 +51,11 @@ static void prepare(const char* wanted) {
   if (strcmp(wanted, "child") == 0) start_child();
   if (strcmp(wanted, "look") == 0) (void)getenv("SEEN");
   if (strcmp(wanted, "locale") == 0) setlocale(LC_ALL, "");
-  if (strcmp(wanted, "set") == 0) setenv("SEEN", "changed", 1);
-  if (strcmp(wanted, "signals") == 0) signal(SIGHUP, SIG_IGN);
+  if (strcmp(wanted, "set") == 0) setenv("DEPENDS", "changed", 1);
+  if (strcmp(wanted, "signals") == 0) {
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGTERM, catch_signal);
+  }
 }
 
 // The canary is fresh in each copy, and right in each frame.
@@ -121,6 +126,13 @@ static __attribute__((noinline)) int wait_until_ready(struct prewarm_ready_launc
   return deep[17] == 1 ? result : 7;
 }
 
+// More than whoever held us can have used of it.
+static __attribute__((noinline)) int use_stack(void) {
+  volatile char deep[65536];
+  memset((char*)deep, 1, sizeof deep);
+  return deep[17];
+}
+
 int main(int argc, char** argv) {
   const char* const files[] = {argc > 2 ? argv[2] : NULL, NULL};
   const char* const variables[] = {"DEPENDS", NULL};
@@ -139,6 +151,7 @@ int main(int argc, char** argv) {
   if (held == 1) {
     argc = point.argc;
     argv = point.argv;
+    if (use_stack() != 1) return 8;
   }
   printf("held: %d\n", held);
   print_all(argc, argv);
