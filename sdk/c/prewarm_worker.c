@@ -20,7 +20,16 @@ extern char **environ;
 enum {
   max_message = 8388608, /* docs/protocol/messages.md, Form */
   max_fields = 131072,
-  max_descriptors = 253 /* the kernel's SCM_MAX_FD: all that can come, so that we can close them */
+  max_descriptors = 253, /* the kernel's SCM_MAX_FD: all that can come, so that we can close them */
+  max_sets = 8
+};
+
+/* Descriptors that came by one recvmsg(2). They belong to the packet that the last byte is of which
+ * came with them: the kernel may put bytes before those that carry descriptors, never any after. */
+struct set {
+  uint64_t at; /* offset of that byte in the stream */
+  int descriptors[3];
+  unsigned count; /* as many as came; those beyond three are closed already */
 };
 
 struct field {
@@ -36,7 +45,7 @@ struct request {
   unsigned count;
   struct field *fields;
   int descriptors[3];
-  unsigned descriptor_count; /* as many as came; those beyond three are closed already */
+  unsigned descriptor_count; /* as in struct set */
 };
 
 struct worker {
@@ -45,8 +54,9 @@ struct worker {
   prewarm_main *tool;
   char *buffer; /* what was received and not yet used: from `start`, `used` bytes */
   size_t start, used, room;
-  int descriptors[3]; /* those of the packet that is being received */
-  unsigned descriptor_count;
+  uint64_t received; /* bytes of the stream until now */
+  struct set sets[max_sets];
+  unsigned set_count;
   int base_directory;
   mode_t base_umask;
   char **base_environment; /* each string, and the array, from malloc */
@@ -108,23 +118,48 @@ static void answer_error(const struct worker *w, const struct request *r, const 
 
 /* ---- Receiving ---------------------------------------------------------------------------------- */
 
+static void add_descriptor(int *descriptors, unsigned *count, int fd) {
+  if (*count < 3) {
+    descriptors[*count] = fd;
+  } else {
+    close(fd);
+  }
+  ++*count;
+}
+
 static void keep_descriptors(struct worker *w, struct msghdr *header) {
   struct cmsghdr *c;
+  struct set *set = &w->sets[w->set_count];
+  if (w->set_count == max_sets) give_up("a packet brings descriptors too often");
+  set->at = w->received - 1;
+  set->count = header->msg_flags & MSG_CTRUNC ? 4 : 0; /* some are lost: not three */
   for (c = CMSG_FIRSTHDR(header); c != NULL; c = CMSG_NXTHDR(header, c)) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
     const size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < count; ++i) {
       int fd;
       memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-      if (w->descriptor_count < 3) {
-        w->descriptors[w->descriptor_count] = fd;
-      } else {
-        close(fd);
-      }
-      ++w->descriptor_count;
+      add_descriptor(set->descriptors, &set->count, fd);
     }
   }
-  if (header->msg_flags & MSG_CTRUNC) w->descriptor_count += 4; /* some are lost: not three */
+  if (set->count > 0) ++w->set_count;
+}
+
+/* The descriptors of a packet that ends before `end` in the stream. */
+static void take_descriptors(struct worker *w, struct request *r, uint64_t end) {
+  unsigned taken = 0;
+  for (; taken < w->set_count && w->sets[taken].at < end; ++taken) {
+    const struct set *set = &w->sets[taken];
+    for (unsigned i = 0; i < set->count; ++i) {
+      if (i < 3) {
+        add_descriptor(r->descriptors, &r->descriptor_count, set->descriptors[i]);
+      } else {
+        ++r->descriptor_count;
+      }
+    }
+  }
+  w->set_count -= taken;
+  memmove(w->sets, w->sets + taken, w->set_count * sizeof *w->sets);
 }
 
 /* False at the end of the conversation. */
@@ -155,9 +190,11 @@ static int receive_more(struct worker *w) {
     n = recvmsg(w->socket, &header, MSG_CMSG_CLOEXEC);
   } while (n < 0 && errno == EINTR);
   if (n < 0) exit(1);
-  keep_descriptors(w, &header);
+  if (n == 0) return 0;
   w->used += (size_t)n;
-  return n > 0;
+  w->received += (uint64_t)n;
+  keep_descriptors(w, &header);
+  return 1;
 }
 
 /* A decimal number of the protocol that ends at `end`; UINT32_MAX + 1 if it is none. */
@@ -266,12 +303,7 @@ static int next_request(struct worker *w, struct request *r) {
   memcpy(r->text, at + payload, size);
   w->start += payload + size + 1;
   w->used -= payload + size + 1;
-  /* What descriptors have come belongs to the last packet of which bytes are here. */
-  r->descriptor_count = w->used == 0 ? w->descriptor_count : 0;
-  if (w->used == 0) {
-    memcpy(r->descriptors, w->descriptors, sizeof r->descriptors);
-    w->descriptor_count = 0;
-  }
+  take_descriptors(w, r, w->received - w->used);
   parse_message(r, size);
   return 1;
 }
