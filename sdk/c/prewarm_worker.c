@@ -132,6 +132,7 @@ static void keep_descriptors(struct worker *w, struct msghdr *header) {
   struct set *set = &w->sets[w->set_count];
   if (w->set_count == max_sets) give_up("a packet brings descriptors too often");
   set->at = w->received - 1;
+  set->descriptors[0] = set->descriptors[1] = set->descriptors[2] = -1;
   set->count = header->msg_flags & MSG_CTRUNC ? 4 : 0; /* some are lost: not three */
   for (c = CMSG_FIRSTHDR(header); c != NULL; c = CMSG_NXTHDR(header, c)) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
