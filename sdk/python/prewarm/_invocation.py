@@ -91,9 +91,7 @@ class Base:
             if fd is not None and fd > 2:
                 os.close(fd)
         os.umask(self.umask if invocation.umask is None else invocation.umask)
-        set_environment(invocation.environment)
-        sys.argv = [os.fsdecode(argument) for argument in invocation.argv]
-        _streams.install(invocation.environment)
+        put_in_place(invocation.argv, invocation.environment)
 
     def leave(self) -> None:
         """Back to waiting: nothing of the invocation stays. Streams, arguments and environment are
@@ -114,6 +112,13 @@ class Base:
         for fd in self.streams:
             if fd is not None:
                 os.close(fd)
+
+
+def put_in_place(argv: list[bytes], environment: Mapping[bytes, bytes]) -> None:
+    """What Python keeps of its start: arguments, environment, and streams over 0, 1 and 2."""
+    set_environment(environment)
+    sys.argv = [os.fsdecode(argument) for argument in argv]
+    _streams.install(environment)
 
 
 def silence() -> None:
