@@ -25,6 +25,9 @@ int run(const RunOptions& options);
 int plan(const std::string& script, bool json);
 int doctor(const std::vector<std::string>& programs, bool json);
 
+// What follows `adapt`.
+int adapt(int argc, char** argv);
+
 // "prewarm: TEXT" on standard error.
 void complain(const std::string& text);
 

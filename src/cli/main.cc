@@ -102,6 +102,8 @@ int drop_end_of_options(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace prewarm::cli;
+  // Not for people, and its arguments are somebody else's command.
+  if (argc > 1 && std::strcmp(argv[1], "adapt") == 0) return adapt(argc - 2, argv + 2);
   argc = drop_end_of_options(argc, argv);
   CLI::App app("Starts programs from processes that are already warm.", "prewarm");
   app.set_version_flag("--version", std::string("prewarm ") + PREWARM_VERSION);
