@@ -59,7 +59,10 @@ class Worker:
             length, colon, rest = self._received.partition(b":")
             if colon and len(rest) > int(length):
                 break
-            data = self._socket.recv(65536)
+            try:
+                data = self._socket.recv(65536)
+            except ConnectionResetError:  # it has not read what was sent
+                data = b""
             if not data:
                 raise EOFError("the worker has closed the connection")
             self._received += data
