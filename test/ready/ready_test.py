@@ -441,10 +441,9 @@ class StaleTest(ReadyTestCase):
     def test_a_module_that_is_broken_and_mended(self) -> None:
         worker = self.ready_worker(self.make_tool("value = 1"))
         self.make_tool("value = ")
-        with open(os.devnull, "r+") as null:
-            worker.start(["own"], self.environment, self.directory, 0o22, [null.fileno()] * 3)
-        kind, _, fields = worker.receive()
-        self.assertEqual((kind, dict(fields)["reason"]), ("error", "refused"))
+        status, texts = self.by_worker(worker, [])
+        self.assertEqual(status, {"exit": "1"})
+        self.assertIn("SyntaxError", texts[1])
         self.make_tool("value = 333")
 
         def is_served() -> bool:
@@ -458,13 +457,18 @@ class StaleTest(ReadyTestCase):
     def test_another_environment(self) -> None:
         worker = self.ready_worker()
         other = {**self.environment, "PYTHONUTF8": "1", "LANG": "C"}
-        for _ in range(2):
-            with open(os.devnull, "r+") as null:
-                worker.start([TOOL, "state"], other, self.directory, 0o27, [null.fileno()] * 3)
-            kind, _, fields = worker.receive()
-            self.assertEqual((kind, dict(fields)["reason"]), ("error", "refused"))
-        # Whoever calls always has this one: then it is started in that.
-        self.assertEqual(self.by_worker(worker, ["state"], other), self.by_batch(["state"], other))
+        # Started anew for each; and, as whoever calls always has this one, held in it in the end.
+        for _ in range(4):
+            self.assertEqual(
+                self.by_worker(worker, ["state"], other), self.by_batch(["state"], other))
+        self.assertEqual(self.by_worker(worker, ["end", "kill"], other)[0], {"signal": "9"})
+
+    def test_a_changing_environment(self) -> None:
+        worker = self.ready_worker()
+        for number in range(3):
+            for other in (self.environment, {}, {"PATH": "/bin", "PYTHONUNBUFFERED": str(number)}):
+                self.assertEqual(
+                    self.by_worker(worker, ["state"], other), self.by_batch(["state"], other))
 
     def test_another_path_that_leads_to_the_same(self) -> None:
         worker = self.ready_worker(["python3", TOOL])
