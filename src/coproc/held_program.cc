@@ -26,6 +26,7 @@ constexpr unsigned kIdleCopies = 2;
 constexpr int kCopyMs = 20;  // a copy that is being made is ready by then, or the next time
 constexpr unsigned kMostAttempts = 4;  // of one launch, with copies that died before they took it
 constexpr unsigned kMostChangedStarts = 3;
+constexpr unsigned kMostUnusedStarts = 4;
 constexpr unsigned kOftenOther = 2;                  // environments that don't fit, in a row
 constexpr std::int64_t kPauseNs = os::kNsPerSecond;  // before what was refused is tried again
 
@@ -71,6 +72,7 @@ HeldProgram::HeldProgram(ReadyCommand command, std::string agent,
 void HeldProgram::start() {
   pool_.reset();
   started_at_ns_ = os::now_ns();
+  ++unused_starts_;
   state_ = State::starting;
   park::PoolOptions options;
   options.agent_path = agent_;
@@ -144,7 +146,8 @@ bool HeldProgram::fits(const Invocation& invocation, char* const* env) {
 
 HeldProgram::Launched HeldProgram::launch(const Invocation& invocation, const Streams& streams) {
   if (state() == State::refused && os::now_ns() - started_at_ns_ >= kPauseNs) start();
-  if (state_ == State::starting) return {.later = true};
+  // What ends again and again, without having served, isn't waited for.
+  if (state_ == State::starting && unused_starts_ <= kMostUnusedStarts) return {.later = true};
   const os::Fd directory(::open(invocation.directory->c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!directory.valid() || ::faccessat(directory.get(), ".", X_OK, 0) != 0) {
     return {.refusal = Outcome::not_run("cwd", *invocation.directory + ": " + ::strerror(errno))};
@@ -160,7 +163,7 @@ HeldProgram::Launched HeldProgram::launch(const Invocation& invocation, const St
   request.signal_mask = signals_.mask;
   request.signal_ignored = signals_.ignored;
   request.process_group = 0;
-  if (state_ == State::refused || !fits(invocation, env.data())) return cold(invocation, request);
+  if (state_ != State::held || !fits(invocation, env.data())) return cold(invocation, request);
   const auto arguments = command_.with(invocation.arguments);
   const auto argv = row_of(arguments);
   request.path = command_.program.c_str();
@@ -192,6 +195,7 @@ std::optional<HeldProgram::Launched> HeldProgram::warm(const launch::LaunchReque
   }
   if (!pool_->grant(*claim) || !pool_->wait_taken(*claim)) return {};
   pool_->detach(*claim);
+  unused_starts_ = 0;
   pool_->refill(program_);
   return Launched{.pid = claim->pid};
 }

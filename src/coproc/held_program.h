@@ -85,6 +85,7 @@ class HeldProgram {
   launch::Reason reason_ = launch::Reason::not_parked_yet;
   std::int64_t started_at_ns_ = 0;
   unsigned changed_starts_ = 0;      // in a row, because a file had changed meanwhile
+  unsigned unused_starts_ = 0;       // in a row
   unsigned other_environments_ = 0;  // requests in a row
   std::vector<char> wire_;
 };

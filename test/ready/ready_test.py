@@ -22,6 +22,7 @@ from typing import Any, Callable
 from capers import LIMIT_SECONDS, Worker
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+SDK = os.path.join(HERE, "../../sdk/python")
 TOOL = os.path.join(HERE, "tool.py")
 PYTHON = "/usr/bin/python3"
 PREWARM = ""
@@ -40,7 +41,7 @@ def wait_until(condition: Callable[[], Any]) -> Any:
 
 
 def members(session: int) -> list[int]:
-    """Processes of a session that have not ended."""
+    """Processes of a session that have not ended, in the order in which they began."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -49,12 +50,12 @@ def members(session: int) -> list[int]:
         except OSError:
             continue
         if int(fields[3]) == session and fields[0] != "Z":
-            found.append(int(name))
-    return found
+            found.append((int(fields[19]), int(name)))
+    return [pid for _, pid in sorted(found)]
 
 
 def held(session: int) -> list[int]:
-    """The zygote comes first: its process is the oldest."""
+    """Of which copies are made, and its copies."""
     found = []
     for pid in members(session):
         try:
@@ -63,7 +64,7 @@ def held(session: int) -> list[int]:
                     found.append(pid)
         except OSError:
             pass
-    return sorted(found)
+    return found
 
 
 def status_of(returncode: int) -> dict[str, str]:
@@ -402,9 +403,45 @@ class WorkerTest(ReadyTestCase):
     def test_the_held_process_is_replaced(self) -> None:
         worker = self.ready_worker()
         for _ in range(3):
-            os.kill(held(worker.process.pid)[0], signal.SIGKILL)
+            os.kill(wait_until(lambda: held(worker.process.pid))[0], signal.SIGKILL)
             for _ in range(5):
                 self.assertEqual(self.by_worker(worker, ["end", "3"])[0], {"exit": "3"})
+
+    def test_a_signal_before_it_runs(self) -> None:
+        """While what is held is being started anew, which here takes until a file is there."""
+        gate = os.path.join(self.directory, "gate")
+        open(gate, "w").close()
+        part = os.path.join(self.directory, "part.py")
+        tool = os.path.join(self.directory, "own.py")
+        with open(part, "w") as file:
+            file.write("import os, time\nwhile not os.path.exists(%r): time.sleep(0.001)\n" % gate)
+        with open(tool, "w") as file:
+            file.write("import sys\nsys.path.append(%r)\nimport part, prewarm\nprewarm.ready()\n"
+                       % SDK)
+        worker = self.ready_worker([PYTHON, "-B", tool])
+        os.unlink(gate)
+        with open(part, "a") as file:
+            file.write("\n")
+        first, second = self.start(worker, []), self.start(worker, [])
+        worker.send("signal", [("request", second), ("signal", int(signal.SIGWINCH))])
+        worker.send("signal", [("request", second), ("signal", int(signal.SIGINT))])
+        kind, identity, fields = worker.receive()
+        self.assertEqual((kind, identity, fields), ("status", second, [("signal", "2")]))
+        open(gate, "w").close()
+        kind, identity, fields = worker.receive()
+        self.assertEqual((kind, identity, dict(fields)["exit"]), ("status", first, "0"))
+
+    def test_descriptors_stay_as_many_as_they_are(self) -> None:
+        worker = self.ready_worker()
+
+        def count() -> int:
+            return len(os.listdir("/proc/%d/fd" % worker.process.pid))
+
+        self.by_worker(worker, ["end", "3"])
+        before = count()
+        for environment in (self.environment, {}, self.environment) * 3:
+            self.by_worker(worker, ["end", "3"], environment)
+        self.assertEqual(count(), before)
 
     def test_a_directory_that_is_not_there(self) -> None:
         worker = self.ready_worker()
@@ -429,7 +466,7 @@ class StaleTest(ReadyTestCase):
         tool = os.path.join(self.directory, "own.py")
         with open(tool, "w") as file:
             file.write("import sys\nsys.path.append(%r)\nimport part, prewarm\nprewarm.ready()\n"
-                       "print(part.value, len(sys.argv))\n" % os.path.join(HERE, "../../sdk/python"))
+                       "print(part.value, len(sys.argv))\n" % SDK)
         return [PYTHON, "-B", tool]
 
     def test_a_changed_module(self) -> None:
