@@ -1,6 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
+# shellcheck disable=SC2317,SC2031 # prewarm_serve calls these, in its subshell
+#
 # The conformance tool (../README.md) in the shell.
 
 # shellcheck source=sdk/sh/prewarm.sh
