@@ -9,8 +9,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "bash/ending.h"
 #include "bash/front.h"
+#include "coproc/proxy.h"
 
 namespace prewarm::bash {
 
@@ -121,7 +121,7 @@ void Front::broker(const park::Claim& claim) {
   pass_signals_on(claim.pid);
   int status = 0;
   if (!upstream_->wait_brokered(claim, status)) ::_exit(127);
-  end_alike(status);
+  coproc::end_like(coproc::Outcome::of_wait_status(status));
 }
 
 }  // namespace prewarm::bash

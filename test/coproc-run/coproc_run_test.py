@@ -318,6 +318,11 @@ class Failures(CoprocessTest):
         self.assertEqual(ran.shown[1], b"prewarm: tool: the owner of its workers has ended\n")
         self.assertEqual(len(self.owner.requests), 1)
 
+    def test_gone_with_a_signal_unread(self):
+        self.owner.mode = "vanish with a signal unread"
+        ran = self.by_prewarm("tool count f; echo $?; ls")
+        self.assertEqual(ran.shown[0], b"125\nfifo\ngate\nscript\n")
+
     def test_nobody_serves(self):
         """And nobody can be started: the declared directory for sockets is none."""
         (self.place / "none").touch()

@@ -6,6 +6,7 @@ import array
 import os
 import signal
 import socket
+import struct
 import subprocess
 import threading
 
@@ -122,7 +123,9 @@ class Connection:
 
 class Owner:
     """Serves at `path`. `mode`: "run"; "refuse" answers each request with an error; "vanish" reads a
-    request and closes the connection; "unread" closes it with the request unread."""
+    request and closes the connection, "vanish with a signal unread" after having sent its client
+    a signal that comes back; "unread"
+    closes it with the request unread."""
 
     def __init__(self, path):
         self.path, self.mode = path, "run"
@@ -155,7 +158,11 @@ class Owner:
             return True
         for descriptor in streams:
             os.close(descriptor)
-        if self.mode == "vanish":
+        if self.mode == "vanish with a signal unread":
+            credentials = connection.peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            os.kill(struct.unpack("3i", credentials)[0], signal.SIGUSR1)
+            connection.peer.recv(1, socket.MSG_PEEK)
+        if self.mode.startswith("vanish"):
             return False
         connection.send("error", number, [("reason", "batch"), ("message", "the tool is no worker")])
         return True
