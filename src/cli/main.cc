@@ -148,6 +148,24 @@ void add_bench_spawn_caller(CLI::App& app, SpawnCallerOptions& options) {
   caller->add_option("THREADS", options.threads)->required();
 }
 
+// Started by the owner of pools; not for people.
+void add_adapt(CLI::App& app, AdaptOptions& options) {
+  auto& adapter = options.adapter;
+  auto* adapt = app.add_subcommand("adapt")->group("");
+  adapt->add_option("PROTOCOL", options.protocol)->required();
+  adapt->add_option("COMMAND", adapter.command);
+  adapt->add_option("--start-seconds", adapter.start_seconds)->check(CLI::Range(1, 3600));
+  adapt->add_flag("--no-stdin{false}", adapter.takes_stdin);
+  adapt->add_option("--multiplex", adapter.multiplex)->check(CLI::Range(1, 1024));
+  adapt->add_flag("--cancel", adapter.can_cancel);
+  adapt->add_flag("--argfile", adapter.argument_file);
+  adapt
+      ->add_option_function<std::string>(
+          "--output",
+          [&adapter](const std::string& to) { adapter.output_to_stdout = to == "stdout"; })
+      ->check(CLI::IsMember({"stdout", "stderr"}));
+}
+
 // `run [OPTIONS] -- SCRIPT` is `run [OPTIONS] SCRIPT`, and so with `call`; CLI11 has another
 // meaning for the dashes. Takes them out and returns the new count.
 int drop_end_of_options(int argc, char** argv) {
@@ -192,6 +210,8 @@ int main(int argc, char** argv) {
   add_bench(app, bench_options);
   SpawnCallerOptions caller_options;
   add_bench_spawn_caller(app, caller_options);
+  AdaptOptions adapt_options;
+  add_adapt(app, adapt_options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {
@@ -206,5 +226,6 @@ int main(int argc, char** argv) {
   if (app.got_subcommand("pool")) return run_pool(app, pool_options);
   if (app.got_subcommand("bench")) return bench_spawn(bench_options);
   if (app.got_subcommand("bench-spawn-caller")) return bench_spawn_caller(caller_options);
+  if (app.got_subcommand("adapt")) return adapt(adapt_options);
   return run(run_options);
 }
