@@ -237,31 +237,17 @@ int wait_until_known(HeldProgram& program, SignalQueue& signals, int socket) {
   return 0;
 }
 
-// False: they can't be understood.
-bool read_options(const std::vector<std::string>& options, std::optional<std::size_t>& keep) {
-  for (std::size_t i = 0; i < options.size(); i += 2) {
-    if (options[i] != "--keep" || i + 1 == options.size()) return false;
-    const auto number = parse_number(options[i + 1], 1000);
-    if (!number) return false;
-    keep = static_cast<std::size_t>(*number);
-  }
-  return true;
-}
-
 }  // namespace
 
 int adapt_ready(const AdapterOptions& options) {
-  std::optional<std::size_t> keep;
-  if (!read_options(options.options, keep)) {
-    return complain("usage: prewarm adapt ready [--keep N] -- COMMAND…", kAdapterUsageError);
-  }
   auto socket = Service::inherited_socket();
-  if (!socket) return complain("it was not started as a worker (CAPERS_FD)", kAdapterUsageError);
+  if (!socket) return kNoWorkerStatus;
   HeldProgram::Signals inherited{.ignored = ignored_signals()};
   SignalQueue signals;
   inherited.mask = bits_of(signals.before());
   const char* path = std::getenv("PATH");
-  auto command = resolve_ready_command(options.command, path == nullptr ? kUsualPath : path, keep);
+  auto command =
+      resolve_ready_command(options.command, path == nullptr ? kUsualPath : path, options.keep);
   if (!command) return become_command(options.command, socket->get(), signals.before());
   HeldProgram program(std::move(*command), options.agent, environment(), inherited);
   if (const int sig = wait_until_known(program, signals, socket->get())) return 128 + sig;

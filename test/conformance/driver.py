@@ -140,7 +140,7 @@ class Worker:
     def end_of_requests(self) -> None:
         raise NotImplementedError
 
-    def start_invocation(self, fields: Fields, stdin: bytes, merged: bool) -> Invocation:
+    def start_invocation(self, fields: Fields, stdin: bytes | None, merged: bool) -> Invocation:
         raise NotImplementedError
 
     # Requests.
@@ -172,17 +172,17 @@ class Worker:
         return answer
 
     def run(self, *args: str | bytes, stdin: bytes = b"", merged: bool = False,
-            fields: Fields | None = None) -> Outcome:
+            fields: Fields | None = None, name: str = "tool") -> Outcome:
         """One invocation from beginning to end."""
-        invocation = self.start(*args, stdin=stdin, merged=merged, fields=fields)
+        invocation = self.start(*args, stdin=stdin, merged=merged, fields=fields, name=name)
         try:
             return invocation.finish()
         finally:
             invocation.close()
 
     def start(self, *args: str | bytes, stdin: bytes = b"", merged: bool = False,
-              fields: Fields | None = None, feed: bool = True) -> Invocation:
-        encoded = [os.fsencode(arg) for arg in ("tool", *args)]
+              fields: Fields | None = None, feed: bool = True, name: str = "tool") -> Invocation:
+        encoded = [os.fsencode(arg) for arg in (name, *args)]
         every = [("arg", arg) for arg in encoded] + (fields or [])
         return self.start_invocation(every, stdin if feed else None, merged)
 

@@ -4,16 +4,30 @@
 from __future__ import annotations
 
 import array
+import fcntl
 import os
 import socket
 import stat
 import tempfile
+import termios
+import time
 
 import wire
 from checks import check
 from driver import CapersWorker, FcliWorker
 from wire import Violation
 from worker_checks import Bench, expect, ran, refused
+
+
+def _wait_read(worker: CapersWorker) -> None:
+    """Until the worker has read all that was sent: then the next piece is one by itself."""
+    deadline = worker.deadline()
+    unread = array.array("i", [1])
+    while unread[0]:
+        if time.monotonic() > deadline or worker.process.poll() is not None:
+            raise Violation("the worker does not read")
+        fcntl.ioctl(worker.socket, termios.TIOCOUTQ, unread)
+        time.sleep(0)
 
 
 def _send_argv(worker: CapersWorker, descriptors: list[int], cut: list[int]) -> int:
@@ -28,6 +42,8 @@ def _send_argv(worker: CapersWorker, descriptors: list[int], cut: list[int]) -> 
             worker.socket.sendmsg([data[:end]], ancillary)
         else:
             worker.socket.sendall(data[start:end])
+        if end < len(data):
+            _wait_read(worker)
         start = end
     return identity
 
@@ -49,8 +65,9 @@ def packet_in_pieces(bench: Bench) -> None:
     """A packet in pieces of one byte is read like a whole one."""
     worker = bench.worker()
     data = wire.packet(wire.write("echo", 77, [("a", b"b\n")]))
-    for byte in data:
-        worker.socket.send(bytes([byte]))
+    for place in range(len(data)):
+        worker.socket.send(data[place:place + 1])
+        _wait_read(worker)
     answer = worker.answer("echo in pieces")
     expect((answer.type, answer.id, answer.fields), ("echo", 77, [("a", b"b\n")]), "answer")
 

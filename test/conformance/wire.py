@@ -79,7 +79,7 @@ def send_packet(sock: socket.socket, payload: bytes, descriptors: list[int] | No
 
 
 def wait_readable(fd: int, deadline: float, what: str) -> None:
-    left = deadline - time.monotonic()
+    left = min(deadline - time.monotonic(), 1e6)
     if left <= 0 or not select.select([fd], [], [], left)[0]:
         raise Violation("nothing came in time: " + what)
 

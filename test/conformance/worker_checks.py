@@ -467,7 +467,6 @@ BAD_MESSAGES = {
     "field name with _": b"echo 5 1\na_b c\n",
     "escape unknown": b"echo 5 1\na \\t\n",
     "backslash at the end": b"echo 5 1\na b\\\n",
-    "NUL": b"echo 5 1\na b\0c\n",
 }
 
 
@@ -481,6 +480,15 @@ def bad_messages(bench: Bench) -> None:
         expect(worker.wait(), 1, what + ": exit status")
         worker.close()
         bench._workers.remove(worker)
+
+
+@check("worker")
+def nul(bench: Bench) -> None:
+    """NUL is no byte of a value: exit with 1, without an answer."""
+    worker = bench.worker()
+    worker.send(b"echo 5 1\na b\0c\n")
+    expect(worker.answer("NUL"), None, "answer")
+    expect(worker.wait(), 1, "exit status")
 
 
 @check("worker")
