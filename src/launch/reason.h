@@ -55,6 +55,8 @@ namespace prewarm::launch {
   X(redirection, "one of its redirections has to be done by the shell")                         \
   X(assignments, "it is preceded by assignments in a subshell")                                 \
   X(process_substitution, "it is part of a process substitution or coprocess")                  \
+  X(coprocess, "it is declared a coprocess, but could not be run by a worker")                  \
+  X(coprocess_descriptors, "it would inherit other descriptors than a worker can be given")     \
   X(exec_builtin, "it was started by the exec builtin")                                         \
   X(restricted, "the shell is restricted, interactive or in privileged mode")                   \
   X(shell_attributes, "the shell wrote to /proc or a cgroup: its attributes may have changed")  \
