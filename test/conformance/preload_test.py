@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""prewarm.preload: what an interpreter that was held does with its arguments is what a fresh one does."""
+"""prewarm.preload: an interpreter that was held does with its arguments what a fresh one does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import tempfile
 
 from driver import CapersWorker
 
-PRELOAD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../sdk/python/prewarm/preload.py")
+HERE = os.path.dirname(os.path.abspath(__file__))
+PRELOAD = os.path.join(HERE, "../../sdk/python/prewarm/preload.py")
 
 SHOW = """
 import sys, os
@@ -21,7 +22,8 @@ print(sys.modules['__main__'].__dict__ is globals(), sys.stdin.read())
 """
 FILES = {
     "show.py": SHOW,
-    "fails.py": "def f():\n    raise ValueError('x')\ntry:\n    f()\nexcept ValueError:\n    1 / 0\n",
+    "fails.py": "def f():\n    raise ValueError('x')\ntry:\n    f()\n"
+                "except ValueError:\n    1 / 0\n",
     "wrong.py": "print('before')\nif x\n",
     "coded.py": "# -*- coding: latin-1 -*-\nprint(ascii('\xe4'))\n",
     "stops.py": "import sys\nsys.exit('stopped')\n",
@@ -30,7 +32,7 @@ FILES = {
     "package/__init__.py": "print('package')\n",
     "package/__main__.py": SHOW,
     "fails_too.py": "import json\njson.loads('{')\n",
-    "data.py": "import pickle, io\nclass A: pass\nprint(pickle.loads(pickle.dumps(A())).__class__)\n",
+    "data.py": "import pickle\nclass A: pass\nprint(type(pickle.loads(pickle.dumps(A()))))\n",
     "shadow/json.py": "print('my own json')\n",
     "shadow/main.py": "import json\nprint(json.__file__)\n",
 }
@@ -39,8 +41,8 @@ CASES = [
     ["stops.py"], ["interrupted.py"], ["nothing.py"], ["fails_too.py"], ["data.py"],
     ["shadow/main.py"], ["-c", SHOW, "x"], ["-c", "1/0"], ["-c", "if"], ["-c"],
     ["-m", "module_a", "y"], ["-m", "package"], ["-m", "no_such"], ["-m", "json.tool"],
-    ["-m", "fails"], ["-m"], ["-E", "show.py"], ["-O", "-c", SHOW], ["-I", "show.py"], ["-W",
-    "error", "show.py"], ["-V"], ["-"], [], ["--help-me"], [""],
+    ["-m", "fails"], ["-m"], ["-E", "show.py"], ["-O", "-c", SHOW], ["-I", "show.py"],
+    ["-W", "error", "show.py"], ["-V"], ["-"], [], ["--help-me"], [""],
 ]
 
 

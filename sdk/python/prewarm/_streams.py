@@ -43,7 +43,7 @@ def effective_locale(name: str) -> str:
 
 
 def encoding_of(name: str) -> str:
-    """The encoding of a locale, as far as two must be told apart: in C and POSIX Python uses UTF-8."""
+    """The encoding of a locale, to tell two apart: in C and POSIX Python uses UTF-8."""
     name = effective_locale(name)
     codeset = name.partition(".")[2].partition("@")[0]
     if name in _LENIENT or codeset.lower().replace("-", "") == "utf8":
