@@ -121,8 +121,8 @@ std::string search(const std::string& name, const Invocation& invocation) {
   }
 }
 
-// The Python file that imports modules and then is ready: beside what is installed, or in the source
-// tree of what was built.
+// The Python file that imports modules and then is ready: beside what is installed, or in the
+// source tree of what was built.
 std::string preloader(const std::string& prewarm) {
   const std::string here = prewarm.substr(0, prewarm.rfind('/') + 1);
   constexpr const char* kInstalled = "../lib/python3/dist-packages/prewarm/preload.py";
@@ -190,6 +190,8 @@ bool Planner::choose_command(const Invocation& invocation, StartPlan& plan) {
   if (!invocation.preload.empty()) {
     declaration.protocol = Protocol::ready;
     tool = {plan.program, preloader(prewarm_), invocation.preload};
+    // Nothing of that stands in front of what the invocation says.
+    declaration.adapter_options = {"--keep", "0"};
   }
   if (tool.empty()) tool = {plan.program};
   tool[0] = search(tool[0], invocation);
