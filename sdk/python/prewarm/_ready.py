@@ -215,15 +215,15 @@ class _ForkServer:
         number = read_number(message.get(b"signal"))
         # Not reaped, so the group's number is still its own.
         if child is not None and number in signal.valid_signals():
-            os.killpg(child.pid, number)
+            _send(child, number)
 
     # ---- the end ----
 
     def _end_children(self) -> None:
         """Whoever asked for them has gone."""
         for child in self._children.values():
-            os.killpg(child.pid, signal.SIGTERM)
-            os.killpg(child.pid, signal.SIGCONT)
+            _send(child, signal.SIGTERM)
+            _send(child, signal.SIGCONT)
 
     def _leave(self, code: int) -> NoReturn:
         self._end_children()
@@ -234,6 +234,17 @@ class _ForkServer:
         self._end_children()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+
+
+def _send(child: _Child, number: int) -> None:
+    """To its group, or to itself if it has gone to another one. It is ours until it is reaped."""
+    try:
+        os.killpg(child.pid, number)
+    except OSError:
+        try:
+            os.kill(child.pid, number)
+        except PermissionError:
+            pass  # it has become another user
 
 
 def _set_group(pid: int) -> None:
