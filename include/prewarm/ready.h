@@ -68,6 +68,7 @@ struct prewarm_ready_launch {
   void (*in_clone)(void);
 
   /* The invocation. The strings stay for as long as the process lives. environ(7) is envp. */
+  int first; /* argv[first] is the program's own name: more than 0 if it has an interpreter */
   int argc;
   char **argv;
   char **envp;

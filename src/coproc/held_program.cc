@@ -168,6 +168,7 @@ HeldProgram::Launched HeldProgram::launch(const Invocation& invocation, const St
   const auto argv = row_of(arguments);
   request.path = command_.program.c_str();
   request.argv = argv.data();
+  request.first_argument = static_cast<std::uint32_t>(command_.kept);
   for (unsigned i = 0; i < kMostAttempts; ++i) {
     if (auto launched = warm(request)) return std::move(*launched);
   }

@@ -228,6 +228,7 @@ int call_main(const RequestView& request, std::uint64_t* words) {
   *__errno_location() = 0;
   if (state.ready == nullptr) return state.real_main(static_cast<int>(h.argc), argv, env);
   // main has been entered long ago, and goes on.
+  state.ready->first = static_cast<int>(h.first_argument);
   state.ready->argc = static_cast<int>(h.argc);
   state.ready->argv = argv;
   state.ready->envp = env;

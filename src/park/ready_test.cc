@@ -104,6 +104,12 @@ TEST_F(ReadyTest, GoesOnWithTheInvocation) {
   EXPECT_THAT(seen, Not(Contains("open: 63")));
 }
 
+TEST_F(ReadyTest, IsToldWhereItsArgumentsBegin) {
+  auto request = usual_request();
+  request.first_argument = 2;
+  EXPECT_EQ(value_of(observe(hold(), std::move(request)), "first"), "2");
+}
+
 TEST_F(ReadyTest, TakesAnInvocationOfAnySize) {
   const unsigned program = hold();
   auto request = usual_request();

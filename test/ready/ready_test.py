@@ -570,6 +570,34 @@ class ScriptTest(ReadyTestCase):
         self.assertEqual(seen[0], seen[1])
 
 
+class PreloadTest(ReadyTestCase):
+    """An interpreter that has modules already: all arguments are the invocation's."""
+
+    def test_a_script_a_module_and_a_command(self) -> None:
+        worker = self.ready_worker(
+            [PYTHON, os.path.join(SDK, "prewarm/preload.py"), "json,ssl,http.client"],
+            options=["--keep", "0"])
+        for arguments in ([TOOL, "state"], [TOOL, "end", "error"], ["-c", "import sys; print(sys.argv)"],
+                          ["-m", "base64", "-t"], ["-S", "-c", "print(3)"]):
+            with self.subTest(arguments):
+                seen = []
+                for ready in (False, True):
+                    streams = Streams()
+                    if ready:
+                        worker.start([PYTHON, *arguments], self.environment, self.directory, 0o27,
+                                     streams.descriptors)
+                        kind, _, fields = worker.receive()
+                        self.assertEqual(kind, "status")
+                        status = dict(fields[:1])
+                    else:
+                        status = status_of(subprocess.Popen(
+                            [PYTHON, *arguments], cwd=self.directory, umask=0o27,
+                            env=self.environment, start_new_session=True,
+                            **dict(zip(("stdin", "stdout", "stderr"), streams.descriptors))).wait())
+                    seen.append((status, streams.results()))
+                self.assertEqual(seen[0], seen[1])
+
+
 if __name__ == "__main__":
     PREWARM = os.path.abspath(sys.argv.pop(1))
     unittest.main()

@@ -43,6 +43,7 @@ class _Launch(ctypes.Structure):
         ("variables", _Names),
         ("independent", _Names),
         ("in_clone", ctypes.c_void_p),
+        ("first", ctypes.c_int),
         ("argc", ctypes.c_int),
         ("argv", _Names),
         ("envp", _Names),
@@ -61,7 +62,6 @@ def try_ready() -> bool:
     if hold is None:
         os._exit(_NOT_HELD)  # it was started for an agent that isn't there: nobody wants a run
     launch = _describe()
-    skipped = len(sys.orig_argv) - len(sys.argv)
     coerced = os.environb.get(b"LC_CTYPE")
     before_fork = ctypes.pythonapi.PyOS_BeforeFork
     gc.collect()
@@ -71,7 +71,7 @@ def try_ready() -> bool:
     if hold(ctypes.byref(launch)) != 1:
         os._exit(_NOT_HELD)
     _place_environment(_strings(launch.envp), coerced)
-    _place_arguments([os.fsdecode(word) for word in _strings(launch.argv)], skipped)
+    _place_arguments([os.fsdecode(word) for word in _strings(launch.argv)], launch.first)
     _place_streams()
     threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
     _place_signals(launch.signal_mask, launch.signal_ignored)
@@ -146,9 +146,13 @@ def _place_environment(strings: list[bytes], coerced: bytes | None) -> None:
         os.environb[b"LC_CTYPE"] = coerced
 
 
-def _place_arguments(words: list[str], skipped: int) -> None:
-    sys.orig_argv[:] = words
-    sys.argv[:] = words[skipped:]
+def _place_arguments(words: list[str], first: int) -> None:
+    # Whoever holds on to the list finds them there, too; that there is a new one says that this is
+    # an invocation.
+    sys.argv[:] = words[first:]
+    sys.argv = words[first:]
+    if sys.version_info >= (3, 10):
+        sys.orig_argv = words
 
 
 def _place_streams() -> None:

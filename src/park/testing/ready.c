@@ -153,7 +153,7 @@ int main(int argc, char** argv) {
     argv = point.argv;
     if (use_stack() != 1) return 8;
   }
-  printf("held: %d\n", held);
+  printf("held: %d\nfirst: %d\n", held, point.first);
   print_all(argc, argv);
   printf("again: %d\n", wait_until_ready(&point));
   return argc;
