@@ -15,11 +15,8 @@ namespace prewarm::cli {
 namespace {
 
 std::string own_directory() {
-  char path[PATH_MAX];
-  const ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
-  if (n <= 0) return {};
-  std::string text(path, static_cast<std::size_t>(n));
-  return text.substr(0, text.rfind('/') + 1);
+  const std::string file = find_command();
+  return file.substr(0, file.rfind('/') + 1);
 }
 
 // The first of these files that is the part, whole.
@@ -32,6 +29,12 @@ std::string first_whole(const std::string (&candidates)[N], park::Part part) {
 }
 
 }  // namespace
+
+std::string find_command() {
+  char path[PATH_MAX];
+  const ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
+  return n <= 0 ? std::string() : std::string(path, static_cast<std::size_t>(n));
+}
 
 std::string find_loadable() {
   const std::string here = own_directory();

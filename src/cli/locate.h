@@ -7,6 +7,7 @@
 
 namespace prewarm::cli {
 
+std::string find_command();   // this command's own file; empty if it can't be told
 std::string find_loadable();  // empty if it isn't there whole
 std::string find_agent();     // empty if it isn't there whole
 // Directory of the programs that `prewarm bench spawn` starts; empty if they aren't there.

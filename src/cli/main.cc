@@ -6,7 +6,9 @@
 
 #include "cli/bench_spawn.h"
 #include "cli/bench_spawn_caller.h"
+#include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/pool.h"
 #include "prewarm_config.h"
 
 namespace prewarm::cli {
@@ -55,6 +57,71 @@ void add_doctor(CLI::App& app, std::vector<std::string>& programs, bool& json) {
   doctor->add_flag("--json", json, "Print JSON");
 }
 
+void add_call(CLI::App& app, CallOptions& options) {
+  auto* call =
+      app.add_subcommand("call", "Run a tool by one of its workers, which are started on demand");
+  call->footer(
+      "Everything after TOOL goes to the tool. What is no worker, or can't be served, runs as an "
+      "ordinary process. The status is the tool's; 124: its time was over; 125: prewarm failed; "
+      "126, 127: TOOL can't be run, or was not found.");
+  call->prefix_command();
+  call->allow_extras();
+  call->add_option("--pool", options.pool, "Workers of this tool, at most")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024));
+  call->add_option("--affinity", options.affinity, "Prefer the worker that served the same KEY")
+      ->type_name("KEY");
+  call->add_option("--timeout", options.timeout, "End the tool after that many seconds")
+      ->type_name("S")
+      ->check(CLI::PositiveNumber);
+  call->add_option("--preload", options.preload,
+                   "TOOL is a Python interpreter: hold one that has imported MODULES, and fork it")
+      ->type_name("MODULES");
+  call->add_option("--declarations", options.declarations,
+                   "How tools are started, see prewarm-coprocesses(5)")
+      ->type_name("FILE");
+  call->add_flag("!--no-batch", options.batch, "Fail rather than run TOOL as an ordinary process");
+  call->add_flag("--explain", options.explain, "Say on standard error how it was run, and why");
+  call->add_flag("--each", options.each,
+                 "Run once for each line of standard input, with that as the last argument");
+  call->add_flag("-0,--null", options.null_ends, "With --each: NUL ends an argument, not newline");
+  call->add_option("-j,--jobs", options.jobs, "With --each: so many at a time")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024));
+  call->add_flag_callback(
+      "--progress", [&options] { options.each = options.progress = true; },
+      "--each, and show how far it is, on a terminal");
+  call->callback([call, &options] { options.command = call->remaining(); });
+}
+
+struct PoolOptions {
+  bool background = false;
+  bool json = false;
+  std::string program;
+};
+
+void add_pool(CLI::App& app, PoolOptions& options) {
+  auto* pool = app.add_subcommand("pool", "Look at the pools of workers, and stop them");
+  pool->require_subcommand(1);
+  auto* list = pool->add_subcommand("list", "The workers");
+  list->add_flag("--json", options.json, "Print JSON");
+  auto* stats = pool->add_subcommand("stats", "What the pools have done");
+  stats->add_flag("--json", options.json, "Print JSON");
+  auto* stop = pool->add_subcommand("stop", "End workers when they have answered");
+  stop->add_option("PROGRAM", options.program,
+                   "Those of this program only; else all, and the owner");
+  auto* serve = pool->add_subcommand("serve", "Be the owner of this user's pools");
+  serve->add_flag("--background", options.background, "Return as soon as it serves");
+}
+
+int run_pool(const CLI::App& app, const PoolOptions& options) {
+  const auto* pool = app.get_subcommand("pool");
+  if (pool->got_subcommand("list")) return pool_list(options.json);
+  if (pool->got_subcommand("stats")) return pool_stats(options.json);
+  if (pool->got_subcommand("stop")) return pool_stop(options.program);
+  return pool_serve(options.background);
+}
+
 void add_bench(CLI::App& app, BenchSpawnOptions& options) {
   auto* bench = app.add_subcommand("bench", "Measure what this machine makes of starting programs");
   bench->require_subcommand(1);
@@ -99,16 +166,20 @@ void add_adapt(CLI::App& app, AdaptOptions& options) {
       ->check(CLI::IsMember({"stdout", "stderr"}));
 }
 
-// `run [OPTIONS] -- SCRIPT` is `run [OPTIONS] SCRIPT`; CLI11 has another meaning for the dashes.
-// Takes them out and returns the new count.
+// `run [OPTIONS] -- SCRIPT` is `run [OPTIONS] SCRIPT`, and so with `call`; CLI11 has another
+// meaning for the dashes. Takes them out and returns the new count.
 int drop_end_of_options(int argc, char** argv) {
-  if (argc < 3 || std::strcmp(argv[1], "run") != 0) return argc;
+  if (argc < 3 || (std::strcmp(argv[1], "run") != 0 && std::strcmp(argv[1], "call") != 0)) {
+    return argc;
+  }
   for (int i = 2; i < argc && argv[i][0] == '-'; ++i) {
     if (std::strcmp(argv[i], "--") == 0) {
       std::copy(argv + i + 1, argv + argc + 1, argv + i);
       return argc - 1;
     }
-    for (const char* with_value : {"--stats-json", "--max-warm", "--isolation"}) {
+    for (const char* with_value :
+         {"--stats-json", "--max-warm", "--isolation", "--pool", "--affinity", "--timeout",
+          "--preload", "--declarations", "-j", "--jobs"}) {
       if (std::strcmp(argv[i], with_value) == 0) ++i;
     }
   }
@@ -131,6 +202,10 @@ int main(int argc, char** argv) {
   add_run(app, run_options);
   add_plan(app, script, json);
   add_doctor(app, programs, json);
+  CallOptions call_options;
+  add_call(app, call_options);
+  PoolOptions pool_options;
+  add_pool(app, pool_options);
   BenchSpawnOptions bench_options;
   add_bench(app, bench_options);
   SpawnCallerOptions caller_options;
@@ -147,6 +222,8 @@ int main(int argc, char** argv) {
   }
   if (app.got_subcommand("plan")) return plan(script, json);
   if (app.got_subcommand("doctor")) return doctor(programs, json);
+  if (app.got_subcommand("call")) return call(call_options);
+  if (app.got_subcommand("pool")) return run_pool(app, pool_options);
   if (app.got_subcommand("bench")) return bench_spawn(bench_options);
   if (app.got_subcommand("bench-spawn-caller")) return bench_spawn_caller(caller_options);
   if (app.got_subcommand("adapt")) return adapt(adapt_options);

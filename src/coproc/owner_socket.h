@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+//
+// The socket at which a user's owner of pools listens. There is one owner at a time: whoever starts
+// or ends does that under a lock.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+
+#include "os/fd.h"
+#include "os/result.h"
+
+namespace prewarm::coproc {
+
+class OwnerSocket {
+ public:
+  // In `directory`, see runtime_directory. Nothing: somebody else listens there.
+  static os::Result<std::optional<OwnerSocket>> listen(const std::string& directory);
+
+  OwnerSocket(OwnerSocket&&) = default;
+  OwnerSocket& operator=(OwnerSocket&&) = default;
+  ~OwnerSocket();
+
+  int fd() const { return listener_.get(); }
+  const std::string& path() const { return path_; }
+  // The next connection of this user's; those of others are answered and closed, and said on
+  // standard error. Nothing: there is none now.
+  std::optional<os::Fd> accept();
+  // From now on others find no socket here, and one of them can become the owner. Connections that
+  // were made before can still be accepted.
+  void withdraw();
+
+ private:
+  OwnerSocket(os::Fd listener, std::string directory, std::string path, ino_t inode)
+      : listener_(std::move(listener)),
+        directory_(std::move(directory)),
+        path_(std::move(path)),
+        inode_(inode) {}
+
+  os::Fd listener_;
+  std::string directory_;
+  std::string path_;
+  ino_t inode_ = 0;  // of the socket's name
+};
+
+}  // namespace prewarm::coproc

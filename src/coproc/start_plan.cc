@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+#include "coproc/start_plan.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstdlib>
+
+#include "os/fd.h"
+
+namespace prewarm::coproc {
+namespace {
+
+// Of a tool's file; whoever is a worker says so near its beginning or end, and few are larger.
+constexpr std::size_t kLookedAt = std::size_t{4} << 20;
+// Files remembered; more than anybody has.
+constexpr std::size_t kMaxRemembered = 256;
+
+// What the start of most tools depends on. A declaration can say it exactly.
+constexpr const char* kUsualVariables[] = {
+    "PATH",     "HOME",           "LANG",    "LANGUAGE",    "LC_*",         "LD_*",
+    "MALLOC_*", "GLIBC_TUNABLES", "PYTHON*", "VIRTUAL_ENV", "PERL5LIB",     "PERL5OPT",
+    "RUBYLIB",  "RUBYOPT",        "GEM_*",   "NODE_PATH",   "NODE_OPTIONS", "CLASSPATH",
+    "JAVA_*",   "JDK_*",          "R_*",     "TZ",          "TMPDIR",
+};
+
+// Changes whenever the file does. Empty: there is none.
+std::string identity_of(const std::string& path) {
+  struct stat s;
+  if (::stat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) return {};
+  std::string identity;
+  for (const auto part :
+       {static_cast<std::int64_t>(s.st_dev), static_cast<std::int64_t>(s.st_ino),
+        static_cast<std::int64_t>(s.st_size), static_cast<std::int64_t>(s.st_ctim.tv_sec),
+        static_cast<std::int64_t>(s.st_ctim.tv_nsec)}) {
+    identity += std::to_string(part) + ".";
+  }
+  return identity;
+}
+
+std::string read_file(const std::string& path) {
+  const os::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  std::string text;
+  if (!fd.valid()) return text;
+  text.resize(kLookedAt);
+  std::size_t used = 0;
+  while (used < text.size()) {
+    const ssize_t n = ::read(fd.get(), text.data() + used, text.size() - used);
+    if (n <= 0) break;
+    used += static_cast<std::size_t>(n);
+  }
+  text.resize(used);
+  return text;
+}
+
+bool is_shell_script(std::string_view text) {
+  if (!text.starts_with("#!")) return false;
+  const auto line = text.substr(0, text.find('\n'));
+  for (const std::string_view shell : {"/sh", "/dash", "/bash", "/ksh", " bash", " sh", " dash"}) {
+    const auto at = line.find(shell);
+    if (at == std::string_view::npos) continue;
+    const auto end = at + shell.size();
+    if (end == line.size() || line[end] == ' ') return true;
+  }
+  return false;
+}
+
+bool matches(std::string_view pattern, std::string_view name) {
+  if (pattern.ends_with('*')) return name.starts_with(pattern.substr(0, pattern.size() - 1));
+  return pattern == name;
+}
+
+bool matters(const Declaration& declaration, std::string_view name) {
+  const auto fits = [name](const auto& pattern) { return matches(pattern, name); };
+  if (declaration.environment.empty()) {
+    return std::any_of(std::begin(kUsualVariables), std::end(kUsualVariables), fits);
+  }
+  return std::any_of(declaration.environment.begin(), declaration.environment.end(), fits);
+}
+
+void add_part(std::string& key, std::string_view part) {
+  key += part;
+  key += '\0';
+}
+
+std::string make_key(const Invocation& invocation, const StartPlan& plan) {
+  std::string key;
+  add_part(key, plan.program);
+  add_part(key, plan.declaration.name);
+  add_part(key, identity_of(plan.program));
+  for (const auto& word : plan.command) {
+    add_part(key, word);
+    if (word.starts_with('/')) add_part(key, identity_of(word));
+  }
+  std::vector<std::string_view> variables;
+  for (const auto& v : invocation.environment) {
+    if (matters(plan.declaration, std::string_view(v).substr(0, v.find('=')))) {
+      variables.push_back(v);
+    }
+  }
+  std::sort(variables.begin(), variables.end());
+  for (const auto& v : variables) add_part(key, v);
+  add_part(key, plan.directory);
+  return key;
+}
+
+// The file that `name` means with the request's PATH.
+std::string search(const std::string& name, const Invocation& invocation) {
+  if (name.find('/') != std::string::npos) return name;
+  const char* path = invocation.variable("PATH");
+  std::string_view rest = path == nullptr ? "/usr/bin:/bin" : path;
+  while (true) {
+    const auto end = rest.find(':');
+    const std::string candidate = std::string(rest.substr(0, end)) + "/" + name;
+    if (candidate[0] == '/' && ::access(candidate.c_str(), X_OK) == 0) return candidate;
+    if (end == std::string_view::npos) return {};
+    rest.remove_prefix(end + 1);
+  }
+}
+
+std::string affinity_of(const Invocation& invocation, const Declaration& declaration) {
+  if (!invocation.affinity.empty()) return invocation.affinity;
+  if (declaration.affinity == "directory") return invocation.directory.value_or("");
+  const unsigned n = affinity_argument(declaration.affinity);
+  return n > 0 && n < invocation.arguments.size() ? invocation.arguments[n] : std::string();
+}
+
+}  // namespace
+
+Protocol protocol_in_text(std::string_view text) {
+  const auto has = [text](std::string_view what) { return text.find(what) != text.npos; };
+  if (is_shell_script(text)) {
+    return has("prewarm_serve") || has("FCLI_REQUEST_FIFO") ? Protocol::fcli : Protocol::batch;
+  }
+  if (has("prewarm.ready(") || has("prewarm_ready")) return Protocol::ready;
+  if (has("prewarm.serve(") || has("prewarm_serve") || has("CAPERS_FD")) return Protocol::capers;
+  if (has("FCLI_REQUEST_FIFO")) return Protocol::fcli;
+  return Protocol::batch;
+}
+
+std::expected<const Declarations*, Outcome> Planner::declarations(const std::string& path) {
+  static const Declarations none;
+  if (path.empty()) return &none;
+  const std::string identity = identity_of(path);
+  const auto known = files_.find(path);
+  if (known == files_.end() || known->second.identity != identity) {
+    if (files_.size() >= kMaxRemembered) files_.clear();
+    File& file = files_[path];
+    file = {identity, {}, {}};
+    if (auto read = read_declarations(path)) {
+      file.declarations = std::move(*read);
+    } else {
+      file.error = read.error().message();
+    }
+  }
+  const File& file = files_[path];
+  if (!file.error.empty()) return std::unexpected(Outcome::not_run("refused", file.error));
+  limits_ = file.declarations.limits;
+  return &file.declarations;
+}
+
+Protocol Planner::protocol_of(const std::string& program) {
+  const std::string identity = identity_of(program);
+  if (texts_.size() >= kMaxRemembered) texts_.clear();
+  Text& text = texts_[program];
+  if (text.identity != identity || identity.empty()) {
+    text = {identity, protocol_in_text(read_file(program))};
+  }
+  return text.protocol;
+}
+
+// False: the tool is none that could be a worker.
+bool Planner::choose_command(const Invocation& invocation, StartPlan& plan) {
+  Declaration& declaration = plan.declaration;
+  std::vector<std::string> tool = declaration.run;
+  if (!invocation.preload.empty()) {
+    declaration.protocol = Protocol::ready;
+    tool = {plan.program, "-m", "prewarm.preload", invocation.preload};
+  }
+  if (tool.empty()) tool = {plan.program};
+  tool[0] = search(tool[0], invocation);
+  if (tool[0].empty()) return false;
+  if (declaration.protocol == Protocol::automatic) {
+    declaration.protocol = protocol_of(declaration.run.empty() ? plan.program : tool.back());
+    // What is declared is a worker; how it speaks is found out by trying.
+    if (declaration.protocol == Protocol::batch && !declaration.name.empty()) {
+      declaration.protocol = Protocol::capers;
+    }
+  }
+  if (declaration.protocol == Protocol::batch) return false;
+  if (declaration.protocol == Protocol::capers) {
+    plan.command = std::move(tool);
+    return true;
+  }
+  plan.command = {prewarm_, "adapt", protocol_name(declaration.protocol)};
+  plan.command.insert(plan.command.end(), declaration.adapter_options.begin(),
+                      declaration.adapter_options.end());
+  if (declaration.protocol == Protocol::fcli && !declaration.takes_stdin) {
+    plan.command.push_back("--no-stdin");
+  }
+  plan.command.push_back("--");
+  plan.command.insert(plan.command.end(), tool.begin(), tool.end());
+  return true;
+}
+
+std::expected<StartPlan, Outcome> Planner::plan(const Invocation& invocation) {
+  const auto known = declarations(invocation.declarations);
+  if (!known) return std::unexpected(known.error());
+  if (invocation.program.empty()) {
+    return std::unexpected(Outcome::not_run("message", "the field program is missing"));
+  }
+  StartPlan plan;
+  plan.program = invocation.program;
+  if (const auto* found = (*known)->find(invocation.arguments[0], invocation.program)) {
+    plan.declaration = *found;
+  }
+  if (invocation.workers > 0) plan.declaration.workers = invocation.workers;
+  plan.environment = invocation.environment;
+  // What is waiting for work holds no directory, unless it only works in that one.
+  plan.directory = plan.declaration.by_directory ? invocation.directory.value_or("/") : "/";
+  if (!choose_command(invocation, plan)) {
+    return std::unexpected(Outcome::not_run(
+        "batch", plan.program + " is not declared as a coprocess, and doesn't say that it is one"));
+  }
+  plan.affinity = affinity_of(invocation, plan.declaration);
+  plan.key = make_key(invocation, plan);
+  return plan;
+}
+
+}  // namespace prewarm::coproc
