@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "coproc/fanos.h"
 
-#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -184,12 +184,12 @@ TEST_F(Fanos, LostDescriptorsAreTold) {
 }
 
 TEST_F(Fanos, RefusesWhatIsNoLength) {
-  for (const char* bytes : {":", "x", "a:", "01:x,", "-1:x,", "+1:x,", " 1:x,", "1 :x,", "1234567890",
-                            "1234567890:", "8388609:", "999999999:", "12x"}) {
+  for (const char* bytes : {":", "x", "a:", "01:x,", "-1:x,", "+1:x,", " 1:x,", "1 :x,",
+                            "1234567890", "1234567890:", "8388609:", "999999999:", "12x"}) {
     EXPECT_NE(error_of(bytes), "") << bytes;
   }
-  for (const char* bytes : {"", "1", "123456789", "8388608:", "1:x", "0:"}) {
-    if (*bytes != '\0') EXPECT_EQ(error_of(bytes), "") << bytes;
+  for (const char* bytes : {"1", "123456789", "8388608:", "1:x", "0:"}) {
+    EXPECT_EQ(error_of(bytes), "") << bytes;
   }
 }
 

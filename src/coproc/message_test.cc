@@ -47,12 +47,29 @@ TEST(Message, TakesOneOfSeveralAndWaitsForTheRest) {
 }
 
 TEST(Message, RefusesOtherHeaders) {
-  for (const char* text :
-       {"\n", "argv\n", "argv 1\n", "argv 1 \n", "argv  1 0\n", "argv 1 0 \n", " argv 1 0\n",
-        "argv 01 0\n", "argv 1 00\n", "argv +1 0\n", "argv -1 0\n", "argv 1 -0\n", "argv 0x1 0\n",
-        "argv 4294967296 0\n", "argv 1 131073\n", "argv 1 99999999999999999999999\n", "Argv 1 0\n",
-        "1rgv 1 0\n", "-argv 1 0\n", "ar_gv 1 0\n", "argv\t1 0\n", "argv 1 0\r\n",
-        "abcdefghijklmnopqrstuvwxyzabcdef 1 0\n"}) {
+  for (const char* text : {"\n",
+                           "argv\n",
+                           "argv 1\n",
+                           "argv 1 \n",
+                           "argv  1 0\n",
+                           "argv 1 0 \n",
+                           " argv 1 0\n",
+                           "argv 01 0\n",
+                           "argv 1 00\n",
+                           "argv +1 0\n",
+                           "argv -1 0\n",
+                           "argv 1 -0\n",
+                           "argv 0x1 0\n",
+                           "argv 4294967296 0\n",
+                           "argv 1 131073\n",
+                           "argv 1 99999999999999999999999\n",
+                           "Argv 1 0\n",
+                           "1rgv 1 0\n",
+                           "-argv 1 0\n",
+                           "ar_gv 1 0\n",
+                           "argv\t1 0\n",
+                           "argv 1 0\r\n",
+                           "abcdefghijklmnopqrstuvwxyzabcdef 1 0\n"}) {
     EXPECT_EQ(reprinted(text), "its first line is not a header") << text;
   }
   EXPECT_EQ(reprinted("abcdefghijklmnopqrstuvwxyzabcde 1 0\n"),
@@ -60,8 +77,9 @@ TEST(Message, RefusesOtherHeaders) {
 }
 
 TEST(Message, RefusesOtherFields) {
-  for (const char* text : {"a 1 1\nb\n", "a 1 1\n b\n", "a 1 1\nB c\n", "a 1 1\n\n", "a 1 1\nb \\\n",
-                           "a 1 1\nb \\x\n", "a 1 1\nb x\\\n", "a 1 1\nb \\\\\\\n"}) {
+  for (const char* text :
+       {"a 1 1\nb\n", "a 1 1\n b\n", "a 1 1\nB c\n", "a 1 1\n\n", "a 1 1\nb \\\n", "a 1 1\nb \\x\n",
+        "a 1 1\nb x\\\n", "a 1 1\nb \\\\\\\n"}) {
     EXPECT_EQ(reprinted(text), "one of its lines is not a field") << text;
   }
   EXPECT_EQ(reprinted(std::string_view("a 1 1\nb c\0d\n", 12)), "one of its lines is not a field");
