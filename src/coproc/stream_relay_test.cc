@@ -256,6 +256,21 @@ TEST_F(FcliStreamsTest, DirectoriesGoAndTakeOnlyAbandonedOnesAlong) {
   }
   EXPECT_FALSE(std::filesystem::exists(path));
   EXPECT_FALSE(FifoDirectory::make(directory_ / "none"));
+
+  const auto in_use = FifoDirectory::make(directory_.path());
+  ASSERT_TRUE(in_use);
+  const std::string left = directory_ / "fcli.left";
+  const std::string young = directory_ / "fcli.young";
+  ::mkdir(left.c_str(), 0700);
+  ::mkdir(young.c_str(), 0700);
+  os::write_file(left + "/x", "");
+  const timespec long_ago[2] = {{1, 0}, {1, 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, left.c_str(), long_ago, 0), 0);
+  ASSERT_EQ(::utimensat(AT_FDCWD, in_use->path().c_str(), long_ago, 0), 0);
+  ASSERT_TRUE(FifoDirectory::make(directory_.path()));
+  EXPECT_FALSE(std::filesystem::exists(left));
+  EXPECT_TRUE(std::filesystem::exists(young));
+  EXPECT_TRUE(std::filesystem::exists(in_use->path()));
 }
 
 }  // namespace
