@@ -86,6 +86,10 @@ def settings():
     )
     yield "numbers", b"max_warm=4294967296\nmax_warm=-1\nmax_warm=\nmax_warm=0x10\nmax_warm= 7\n"
     yield "odd-lines", b"\n\n=\n==\nstats\nstats=\nunknown=1\nscript=\xff\xfe\r\nlast=1"
+    yield "coprocesses", (
+        b"coprocess=tool\ncoprocess=/opt/my tool=1\ncoprocess=\nbatch=/usr/bin/tool\n"
+        b"declarations=/home/me/coprocesses.toml\ncommand=/usr/bin/prewarm\n"
+    )
     yield "repeated", b"stats=1\nstats=0\nscript=a\nscript=b\nisolation=exec\nisolation=clone\n"
 
 

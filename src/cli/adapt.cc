@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "cli/commands.h"
+#include "cli/locate.h"
+#include "coproc/adapter_ready.h"
 
 namespace prewarm::cli {
 namespace {
@@ -17,6 +19,7 @@ constexpr Adapter kAdapters[] = {
     {"fcli", coproc::adapt_fcli},
     {"bazel-json", coproc::adapt_bazel_json},
     {"bazel-proto", coproc::adapt_bazel_proto},
+    {"ready", coproc::adapt_ready},
 };
 
 }  // namespace
@@ -36,7 +39,9 @@ int adapt(const AdaptOptions& options) {
     complain("adapt: which command? prewarm adapt PROTOCOL -- COMMAND");
     return kUsageError;
   }
-  const int status = adapter->run(options.adapter);
+  auto told = options.adapter;
+  told.agent = find_agent();
+  const int status = adapter->run(told);
   if (status == coproc::kNoWorkerStatus) {
     complain("adapt: started without CAPERS_FD; it is for the owner of a pool to start");
   }

@@ -157,6 +157,7 @@ void add_adapt(CLI::App& app, AdaptOptions& options) {
   adapt->add_option("--start-seconds", adapter.start_seconds)->check(CLI::Range(1, 3600));
   adapt->add_flag("--no-stdin{false}", adapter.takes_stdin);
   adapt->add_option("--multiplex", adapter.multiplex)->check(CLI::Range(1, 1024));
+  adapt->add_option("--keep", adapter.keep)->check(CLI::Range(0, 1000));
   adapt->add_flag("--cancel", adapter.can_cancel);
   adapt->add_flag("--argfile", adapter.argument_file);
   adapt
@@ -191,6 +192,7 @@ int drop_end_of_options(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace prewarm::cli;
+  // Not for people, and its arguments are somebody else's command.
   argc = drop_end_of_options(argc, argv);
   CLI::App app("Starts programs from processes that are already warm.", "prewarm");
   app.set_version_flag("--version", std::string("prewarm ") + PREWARM_VERSION);

@@ -5,6 +5,7 @@
 // as `prewarm adapt PROTOCOL [OPTIONS] -- COMMAND`, and returns its exit status.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,9 @@ struct AdapterOptions {
   bool can_cancel = false;     // the worker understands `cancel`
   bool argument_file = false;  // it gets its arguments as a file, one in a line: @FILE
   bool output_to_stdout = false;
+  // Ready points only: see adapter_ready.h.
+  std::optional<std::size_t> keep{};
+  std::string agent{};  // path of libprewarm-agent.so; empty: it isn't there
 };
 
 // Of an adapter that was not started as a Capers worker (CAPERS_FD).

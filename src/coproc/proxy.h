@@ -14,7 +14,7 @@ namespace prewarm::coproc {
 
 // An invocation as this process would make it by execve(2) of `path` now: with its directory and
 // umask. A script is told its path in place of its name, as the kernel does it. An error if the
-// directory has no path.
+// directory has no path, or something in `env` is no variable.
 os::Result<Invocation> invocation_from_here(const std::string& path, char* const* argv,
                                             char* const* env);
 

@@ -31,6 +31,10 @@ def ready(*, version: str | None = None) -> None:
     Call it once, after the imports and before anything that depends on arguments, environment,
     directory or standard streams, and while there is no second thread.
     """
+    if b"PREWARM_READY" in os.environb:
+        from prewarm import _ready_agent  # only here, because ctypes takes a while
+        if _ready_agent.try_ready():
+            return
     transport = from_environment()
     if transport is None:
         return
