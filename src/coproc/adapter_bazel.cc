@@ -3,8 +3,9 @@
 // The adapter for Bazel's persistent workers: compilers and linters that stay. What such a worker
 // has for all of its requests is fixed when it starts: directory, environment, umask. So a request
 // from another directory is refused, since relative paths would mean other files; whoever owns
-// pools has one for each directory. A worker reads no standard input; what it has to say is the
-// response's text, which goes to the caller's standard error (as Bazel shows it), or output.
+// pools has one for each directory. So is one with another umask. A worker reads no standard input;
+// what it has to say is the response's text, which goes to the caller's standard error (as Bazel
+// shows it), or output.
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -62,6 +63,7 @@ class BazelAdapter : public ToolAdapter {
   os::Result<void> write_argument_file(std::uint32_t id, WorkRequest& request);
 
   const BazelCodec& codec_;
+  mode_t umask_ = 0;
   // A multiplex worker's ids of requests are ours, as theirs have 31 bits.
   std::map<std::int32_t, std::uint32_t> ids_;
   std::int32_t last_id_ = 0;
@@ -82,6 +84,8 @@ int status_of(std::int32_t code) {
 }
 
 os::Result<void> BazelAdapter::prepare(Command& command) {
+  umask_ = ::umask(0);
+  ::umask(umask_);
   command.arg(kWorkerFlag);
   command.in(Stdio::pipe()).out(Stdio::pipe()).err(Stdio::inherit());
   return {};
@@ -103,6 +107,9 @@ std::optional<Outcome> BazelAdapter::begin(std::uint32_t id, Active& active) {
   if (!is_here(*invocation.directory)) {
     return Outcome::not_run("cwd", "this worker serves requests from its own directory only, not " +
                                        *invocation.directory);
+  }
+  if (invocation.umask.value_or(umask_) != umask_) {
+    return Outcome::not_run("refused", "this worker was started with another umask");
   }
   WorkRequest request;
   request.arguments.assign(invocation.arguments.begin() + 1, invocation.arguments.end());
