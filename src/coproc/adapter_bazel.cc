@@ -63,7 +63,6 @@ class BazelAdapter : public ToolAdapter {
   os::Result<void> write_argument_file(std::uint32_t id, WorkRequest& request);
 
   const BazelCodec& codec_;
-  mode_t umask_ = 0;
   // A multiplex worker's ids of requests are ours, as theirs have 31 bits.
   std::map<std::int32_t, std::uint32_t> ids_;
   std::int32_t last_id_ = 0;
@@ -84,8 +83,7 @@ int status_of(std::int32_t code) {
 }
 
 os::Result<void> BazelAdapter::prepare(Command& command) {
-  umask_ = ::umask(0);
-  ::umask(umask_);
+  command.umask(options_.umask);
   command.arg(kWorkerFlag);
   command.in(Stdio::pipe()).out(Stdio::pipe()).err(Stdio::inherit());
   return {};
@@ -108,7 +106,7 @@ std::optional<Outcome> BazelAdapter::begin(std::uint32_t id, Active& active) {
     return Outcome::not_run("cwd", "this worker serves requests from its own directory only, not " +
                                        *invocation.directory);
   }
-  if (invocation.umask.value_or(umask_) != umask_) {
+  if (invocation.umask.value_or(options_.umask) != options_.umask) {
     return Outcome::not_run("refused", "this worker was started with another umask");
   }
   WorkRequest request;
