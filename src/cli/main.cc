@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 
@@ -160,6 +161,13 @@ void add_adapt(CLI::App& app, AdaptOptions& options) {
   adapt->add_option("--keep", adapter.keep)->check(CLI::Range(0, 1000));
   adapt->add_flag("--cancel", adapter.can_cancel);
   adapt->add_flag("--argfile", adapter.argument_file);
+  adapt->add_option_function<std::string>("--umask", [&adapter](const std::string& mask) {
+    const auto* end = mask.data() + mask.size();
+    const auto [last, error] = std::from_chars(mask.data(), end, adapter.umask, 8);
+    if (error != std::errc() || last != end || adapter.umask > 0777) {
+      throw CLI::ValidationError("--umask", "not an octal number up to 0777: " + mask);
+    }
+  });
   adapt
       ->add_option_function<std::string>(
           "--output",
