@@ -7,6 +7,7 @@ fresh start with these arguments would have, and the program goes on.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import selectors
@@ -19,6 +20,7 @@ from typing import NoReturn
 from prewarm._answers import answer, error
 from prewarm._invocation import Base, Invocation, silence
 from prewarm._message import Field, Message, NotAMessage, read_number
+from prewarm._ready_end import End
 from prewarm._transport import Capers, Fcli, Refused, Request, from_environment
 
 _CONCURRENT = 64
@@ -68,6 +70,7 @@ class _ForkServer:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, self._terminated)
         gc.collect()
+        atexit.register(End().come)
         gc.freeze()  # so that the children's collector leaves these pages alone
         try:
             while True:
