@@ -9,9 +9,11 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -89,8 +91,12 @@ class SignalQueue {
 
 class ReadyAdapter {
  public:
-  ReadyAdapter(os::Fd socket, HeldProgram& program, SignalQueue& signals)
-      : program_(program), signals_(signals), service_(std::move(socket), greeting()) {}
+  ReadyAdapter(os::Fd socket, HeldProgram& program, SignalQueue& signals,
+               HeldProgram::Signals inherited)
+      : program_(program),
+        signals_(signals),
+        inherited_(inherited),
+        service_(std::move(socket), greeting()) {}
 
   int run() {
     for (;;) {
@@ -107,11 +113,6 @@ class ReadyAdapter {
   }
 
  private:
-  struct Waiting {
-    Service::Request request;
-    std::vector<int> signals;  // that came before it could run
-  };
-
   static Greeting greeting() {
     return {.implementation = std::string("prewarm adapt ready ") + PREWARM_VERSION,
             .concurrent = kConcurrent,
@@ -128,20 +129,19 @@ class ReadyAdapter {
   }
 
   void take_requests() {
-    while (auto request = service_.next_request()) waiting_.push_back({std::move(*request), {}});
+    while (auto request = service_.next_request()) waiting_.push_back(std::move(*request));
   }
 
   // In order: who came first is served first.
   void launch_waiting() {
     while (!waiting_.empty()) {
-      auto& [request, signals] = waiting_.front();
+      const auto& request = waiting_.front();
       const auto launched = program_.launch(request.invocation, request.streams);
       if (launched.later) return;
       if (launched.pid == 0) {
         service_.answer(request.id, launched.refusal);
       } else {
         running_[launched.pid] = request.id;
-        for (const int sig : signals) ::kill(-launched.pid, sig);
       }
       waiting_.pop_front();
     }
@@ -149,9 +149,11 @@ class ReadyAdapter {
 
   void deliver_signals() {
     while (const auto signal = service_.next_signal()) {
-      for (auto& waiting : waiting_) {
-        if (waiting.request.id == signal->request) waiting.signals.push_back(signal->number);
-      }
+      std::erase_if(waiting_, [&](const Service::Request& waiting) {
+        if (waiting.id != signal->request || !ends_a_start(signal->number)) return false;
+        service_.answer(waiting.id, {.kind = Outcome::Kind::killed, .value = signal->number});
+        return true;
+      });
       for (const auto& [pid, id] : running_) {
         if (id == signal->request) ::kill(-pid, signal->number);
       }
@@ -175,6 +177,15 @@ class ReadyAdapter {
     }
   }
 
+  // As a signal would that comes while a program is being started.
+  bool ends_a_start(int sig) const {
+    constexpr int kOthers[] = {SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP,
+                               SIGTTIN, SIGTTOU, SIGURG,  SIGWINCH};
+    const bool is_ignored = (inherited_.ignored >> (sig - 1) & 1) != 0;
+    const bool is_blocked = (inherited_.mask >> (sig - 1) & 1) != 0;
+    return std::ranges::find(kOthers, sig) == std::end(kOthers) && !is_ignored && !is_blocked;
+  }
+
   // Whoever asked has gone. What is held ends with the pool.
   int end(int status) {
     for (const auto& [pid, id] : running_) {
@@ -186,8 +197,9 @@ class ReadyAdapter {
 
   HeldProgram& program_;
   SignalQueue& signals_;
+  const HeldProgram::Signals inherited_;
   Service service_;
-  std::deque<Waiting> waiting_;
+  std::deque<Service::Request> waiting_;
   std::map<pid_t, std::uint32_t> running_;  // ids by process
 };
 
@@ -230,20 +242,20 @@ int wait_until_known(HeldProgram& program, SignalQueue& signals, int socket) {
 int adapt_ready(const AdapterOptions& options) {
   auto socket = Service::inherited_socket();
   if (!socket) return kNoWorkerStatus;
-  const HeldProgram::Signals inherited{.ignored = ignored_signals()};
+  HeldProgram::Signals inherited{.ignored = ignored_signals()};
   SignalQueue signals;
+  inherited.mask = bits_of(signals.before());
   const char* path = std::getenv("PATH");
   auto command =
       resolve_ready_command(options.command, path == nullptr ? kUsualPath : path, options.keep);
   if (!command) return become_command(options.command, socket->get(), signals.before());
-  HeldProgram program(std::move(*command), options.agent, environment(),
-                      {.mask = bits_of(signals.before()), .ignored = inherited.ignored});
+  HeldProgram program(std::move(*command), options.agent, environment(), inherited);
   if (const int sig = wait_until_known(program, signals, socket->get())) return 128 + sig;
   if (program.state() == HeldProgram::State::refused) {
     complain(options.command[0] + " can't be held: " + launch::reason_text(program.reason()), 0);
     return become_command(options.command, socket->get(), signals.before());
   }
-  return ReadyAdapter(std::move(*socket), program, signals).run();
+  return ReadyAdapter(std::move(*socket), program, signals, inherited).run();
 }
 
 }  // namespace prewarm::coproc

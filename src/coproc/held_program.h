@@ -30,7 +30,7 @@ class HeldProgram {
   // What became of an attempt to launch.
   struct Launched {
     pid_t pid = 0;  // leader of a process group of its own; 0: not launched
-    // Then: nothing more can be said now, try again; or why it won't be.
+    // Then: nothing can be said yet, try again; or why it won't be.
     bool later = false;
     Outcome refusal{};
   };
@@ -58,15 +58,18 @@ class HeldProgram {
   launch::Reason reason() const { return reason_; }  // of a refusal
 
   // Launches a copy. Waits until it has taken its request, or some milliseconds if there is none
-  // yet. If a file has changed, or the environment repeatedly, then all starts anew.
+  // yet. Where a copy would not be what a start now would make, the program is started: the
+  // environment is another, or it can't be held any more. If a file has changed, or the environment
+  // repeatedly, then what is held starts anew.
   Launched launch(const Invocation& invocation, const Streams& streams);
 
   // A child that has ended and was launched here; nothing: there is no more.
   std::optional<Ended> reap();
 
  private:
-  std::optional<Launched> send(const launch::LaunchRequest& request);
-  Launched refuse_environment(launch::Reason reason, const std::vector<std::string>& environment);
+  std::optional<Launched> warm(const launch::LaunchRequest& request);
+  Launched cold(const Invocation& invocation, launch::LaunchRequest& request);
+  bool fits(const Invocation& invocation, char* const* env);
   void refuse(launch::Reason reason);
   bool leads_here(const Invocation& invocation) const;
   void open();
@@ -82,6 +85,7 @@ class HeldProgram {
   launch::Reason reason_ = launch::Reason::not_parked_yet;
   std::int64_t started_at_ns_ = 0;
   unsigned changed_starts_ = 0;      // in a row, because a file had changed meanwhile
+  unsigned unused_starts_ = 0;       // in a row
   unsigned other_environments_ = 0;  // requests in a row
   std::vector<char> wire_;
 };

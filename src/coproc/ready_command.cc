@@ -86,6 +86,14 @@ std::vector<std::string> ReadyCommand::with(const std::vector<std::string>& argu
   return all;
 }
 
+std::vector<std::string> ReadyCommand::to_start(const std::vector<std::string>& arguments) const {
+  // The kernel puts the words in front of a script itself, and its name in the place of the first.
+  if (kept == 0 || start != program) return arguments;
+  std::vector<std::string> all = with(arguments);
+  if (kept < words.size()) all[kept] = words[kept];
+  return all;
+}
+
 os::Result<ReadyCommand> resolve_ready_command(const std::vector<std::string>& command,
                                                const char* path, std::optional<std::size_t> keep) {
   const std::string file = find_command(command[0], path);
@@ -95,6 +103,7 @@ os::Result<ReadyCommand> resolve_ready_command(const std::vector<std::string>& c
   found.words = command;
   found.command = command;
   found.path = path;
+  found.keep = keep;
   found.kept = std::min(keep.value_or(command.size() - 1), command.size());
   const auto line = first_line(file);
   if (line.empty()) return found;

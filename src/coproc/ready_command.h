@@ -23,8 +23,11 @@ struct ReadyCommand {
   // What this was made of.
   std::vector<std::string> command;
   std::string path;
+  std::optional<std::size_t> keep;
 
   std::vector<std::string> with(const std::vector<std::string>& arguments) const;
+  // The same for execve(2) of `start`, which needs the name of a script in its place.
+  std::vector<std::string> to_start(const std::vector<std::string>& arguments) const;
 };
 
 inline constexpr char kUsualPath[] = "/usr/bin:/bin";  // without a PATH

@@ -39,6 +39,7 @@ TEST_F(ReadyCommandTest, AProgramTakesTheInvocationsArguments) {
   EXPECT_EQ(found.start, tool);
   EXPECT_EQ(found.words, Words({"tool"}));
   EXPECT_EQ(found.with({"called", "a"}), Words({"called", "a"}));
+  EXPECT_EQ(found.to_start({"called", "a"}), Words({"called", "a"}));
   EXPECT_EQ(resolve({tool}).program, tool);
 }
 
@@ -47,11 +48,14 @@ TEST_F(ReadyCommandTest, AnInterpreterStaysInFrontOfThem) {
   const auto found = resolve({"python3", "-u", "tool.py"});
   EXPECT_EQ(found.words, Words({"python3", "-u", "tool.py"}));
   EXPECT_EQ(found.with({"tool", "a"}), Words({"python3", "-u", "tool", "a"}));
+  EXPECT_EQ(found.to_start({"tool", "a"}), Words({"python3", "-u", "tool.py", "a"}));
 }
 
 TEST_F(ReadyCommandTest, SoManyWordsAreKeptAsOneWants) {
   write("python3", "\177ELF");
-  EXPECT_EQ(resolve({"python3", "-m", "x"}, 0).with({"python3", "a"}), Words({"python3", "a"}));
+  const auto none = resolve({"python3", "-m", "x"}, 0);
+  EXPECT_EQ(none.with({"python3", "a"}), Words({"python3", "a"}));
+  EXPECT_EQ(none.to_start({"python3", "a"}), Words({"python3", "a"}));
   EXPECT_EQ(resolve({"python3", "-m", "x"}, 3).with({"a"}), Words({"python3", "-m", "x", "a"}));
   EXPECT_EQ(resolve({"python3"}, 7).with({"a"}), Words({"python3", "a"}));
 }
@@ -64,6 +68,7 @@ TEST_F(ReadyCommandTest, AScriptIsStartedByTheKernel) {
   EXPECT_EQ(found.start, script);
   EXPECT_EQ(found.words, Words({interpreter, "-a -b", script}));
   EXPECT_EQ(found.with({script, "x"}), Words({interpreter, "-a -b", script, "x"}));
+  EXPECT_EQ(found.to_start({"name", "x"}), Words({"name", "x"}));
 }
 
 TEST_F(ReadyCommandTest, EnvIsLeftOut) {

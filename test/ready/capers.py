@@ -49,9 +49,12 @@ class Worker:
             name.encode() + b" " + os.fsencode(str(value)).replace(b"\\", b"\\\\").replace(
                 b"\n", b"\\n") + b"\n" for name, value in fields)
         payload = b"%s %d %d\n%s" % (kind.encode(), identity, len(fields), lines)
-        self._socket.sendall(b"%d:" % len(payload))
-        sent = socket.send_fds(self._socket, [payload], streams) if streams else 0
-        self._socket.sendall(payload[sent:] + b",")
+        try:
+            self._socket.sendall(b"%d:" % len(payload))
+            sent = socket.send_fds(self._socket, [payload], streams) if streams else 0
+            self._socket.sendall(payload[sent:] + b",")
+        except BrokenPipeError:
+            pass  # it has gone; so receive says
         return identity
 
     def receive(self) -> tuple[str, int, list[tuple[str, str]]]:
@@ -59,7 +62,10 @@ class Worker:
             length, colon, rest = self._received.partition(b":")
             if colon and len(rest) > int(length):
                 break
-            data = self._socket.recv(65536)
+            try:
+                data = self._socket.recv(65536)
+            except ConnectionResetError:  # it has not read what was sent
+                data = b""
             if not data:
                 raise EOFError("the worker has closed the connection")
             self._received += data

@@ -9,6 +9,7 @@ it reads then are the same at each invocation, or the invocation is not served f
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import io
@@ -16,7 +17,10 @@ import os
 import signal
 import site
 import sys
+import threading
 from typing import Any, Iterator
+
+from prewarm._ready_end import End
 
 _VARIABLE = b"PREWARM_READY"
 _NOT_HELD = 127
@@ -59,14 +63,17 @@ def try_ready() -> bool:
     launch = _describe()
     skipped = len(sys.orig_argv) - len(sys.argv)
     coerced = os.environb.get(b"LC_CTYPE")
+    before_fork = ctypes.pythonapi.PyOS_BeforeFork
     gc.collect()
+    atexit.register(End().come)
     gc.freeze()  # so that the collector leaves these pages alone
-    ctypes.pythonapi.PyOS_BeforeFork()
+    before_fork()
     if hold(ctypes.byref(launch)) != 1:
         os._exit(_NOT_HELD)
     _place_environment(_strings(launch.envp), coerced)
     _place_arguments([os.fsdecode(word) for word in _strings(launch.argv)], skipped)
     _place_streams()
+    threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
     _place_signals(launch.signal_mask, launch.signal_ignored)
     return True
 
