@@ -345,11 +345,14 @@ class Ends(Adapted):
         driver.invoke("tool", "hang", streams=(self.null, writing, self.null))
         os.close(writing)
         self.assertEqual(self.read_line(reading), b"ready\n")
+        (tool,) = driver.others()
+        watched = os.pidfd_open(tool)
+        self.addCleanup(os.close, watched)
         driver.process.kill()
         driver.process.wait(LIMIT)
-        # The tool was the last to have this FIFO open.
-        while driver.others():
-            pass
+        if not select.select([watched], [], [], LIMIT)[0]:
+            os.kill(tool, signal.SIGKILL)
+            self.fail("the tool goes on")
         self.assertEqual(self.read_all(reading), b"")
         driver.destroy()
 
