@@ -121,6 +121,17 @@ std::string search(const std::string& name, const Invocation& invocation) {
   }
 }
 
+// The Python file that imports modules and then is ready: beside what is installed, or in the
+// source tree of what was built.
+std::string preloader(const std::string& prewarm) {
+  const std::string here = prewarm.substr(0, prewarm.rfind('/') + 1);
+  constexpr const char* kInstalled = "../lib/python3/dist-packages/prewarm/preload.py";
+  for (const char* place : {kInstalled, "../sdk/python/prewarm/preload.py"}) {
+    if (std::string path = here + place; ::access(path.c_str(), R_OK) == 0) return path;
+  }
+  return here + kInstalled;
+}
+
 std::string affinity_of(const Invocation& invocation, const Declaration& declaration) {
   if (!invocation.affinity.empty()) return invocation.affinity;
   if (declaration.affinity == "directory") return invocation.directory.value_or("");
@@ -178,7 +189,9 @@ bool Planner::choose_command(const Invocation& invocation, StartPlan& plan) {
   std::vector<std::string> tool = declaration.run;
   if (!invocation.preload.empty()) {
     declaration.protocol = Protocol::ready;
-    tool = {plan.program, "-m", "prewarm.preload", invocation.preload};
+    tool = {plan.program, preloader(prewarm_), invocation.preload};
+    // Nothing of that stands in front of what the invocation says.
+    declaration.adapter_options = {"--keep", "0"};
   }
   if (tool.empty()) tool = {plan.program};
   tool[0] = search(tool[0], invocation);

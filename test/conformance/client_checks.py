@@ -241,7 +241,7 @@ def client_unknown_feature(server: Server) -> None:
 
 @check("client")
 def client_refused(server: Server) -> None:
-    """After `error` the tool is run as a batch process once, or the client says that it was not run."""
+    """After `error` the tool is run as a batch process once, or the client fails."""
     connection, request = server.invocation("x")
     connection.answer("error", request.id, [("reason", b"brand-new"), ("message", b"no")])
     connection.close_descriptors()

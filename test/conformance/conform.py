@@ -3,8 +3,8 @@
 """Check whether a program speaks the coprocess protocols of docs/protocol.
 
 conform.py worker [OPTIONS] -- COMMAND…   COMMAND is the tool of README.md; it is started as a worker
-conform.py client [OPTIONS] -- COMMAND…   COMMAND is a client; {socket} in it is replaced by the path
-                                          of a server, and a tool's path and arguments are appended
+conform.py client [OPTIONS] -- COMMAND…   COMMAND is a client; {socket} in it is replaced by the
+                                          path of a server; a tool's path and arguments follow
 conform.py --list                         every check, and what it checks
 
 Output is TAP. The exit status is 0 if every check that was run has passed.
@@ -21,7 +21,8 @@ import traceback
 from dataclasses import dataclass
 
 import client_checks
-import transport_checks  # noqa: F401: registers its checks
+import life_checks  # noqa: F401: registers its checks
+import transport_checks  # noqa: F401: as well
 import worker_checks
 from checks import CHECKS, Check, Skip
 from driver import WORKERS

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""sdk/sh/prewarm-sh: what it serves is what /bin/sh does: output, messages but for the word `eval`, status."""
+"""sdk/sh/prewarm-sh does what /bin/sh does: output, messages but for the word `eval`, status."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import wire
 from checks import check
 from driver import CapersWorker, FcliWorker
 from wire import Violation
-from worker_checks import Bench, expect, ran, refused
+from worker_checks import Bench, expect, ran
 
 
 def _wait_read(worker: CapersWorker) -> None:
@@ -110,7 +110,7 @@ def descriptors_after_another_packet(bench: Bench) -> None:
 
 @check("worker", "capers")
 def wrong_descriptors(bench: Bench) -> None:
-    """Another number of descriptors than three: `error`, reason `descriptors`; the next is served."""
+    """Another number of descriptors than three: `error`, reason `descriptors`, and no more."""
     worker = bench.worker()
     for number in (0, 1, 2, 4, 6, 40):
         reader, writer = os.pipe()

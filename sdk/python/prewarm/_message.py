@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Messages of the coprocess protocols, version 1: docs/protocol/messages.md. Bytes in and out only."""
+"""Messages of the coprocess protocols, version 1 (docs/protocol/messages.md). Bytes only."""
 
 from __future__ import annotations
 

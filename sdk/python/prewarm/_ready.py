@@ -7,6 +7,7 @@ fresh start with these arguments would have, and the program goes on.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import selectors
@@ -19,6 +20,7 @@ from typing import NoReturn
 from prewarm._answers import answer, error
 from prewarm._invocation import Base, Invocation, silence
 from prewarm._message import Field, Message, NotAMessage, read_number
+from prewarm._ready_end import End
 from prewarm._transport import Capers, Fcli, Refused, Request, from_environment
 
 _CONCURRENT = 64
@@ -31,6 +33,10 @@ def ready(*, version: str | None = None) -> None:
     Call it once, after the imports and before anything that depends on arguments, environment,
     directory or standard streams, and while there is no second thread.
     """
+    if b"PREWARM_READY" in os.environb:
+        from prewarm import _ready_agent  # only here, because ctypes takes a while
+        if _ready_agent.try_ready():
+            return
     transport = from_environment()
     if transport is None:
         return
@@ -64,6 +70,7 @@ class _ForkServer:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, self._terminated)
         gc.collect()
+        atexit.register(End().come)
         gc.freeze()  # so that the children's collector leaves these pages alone
         try:
             while True:
@@ -208,15 +215,15 @@ class _ForkServer:
         number = read_number(message.get(b"signal"))
         # Not reaped, so the group's number is still its own.
         if child is not None and number in signal.valid_signals():
-            os.killpg(child.pid, number)
+            _send(child, number)
 
     # ---- the end ----
 
     def _end_children(self) -> None:
         """Whoever asked for them has gone."""
         for child in self._children.values():
-            os.killpg(child.pid, signal.SIGTERM)
-            os.killpg(child.pid, signal.SIGCONT)
+            _send(child, signal.SIGTERM)
+            _send(child, signal.SIGCONT)
 
     def _leave(self, code: int) -> NoReturn:
         self._end_children()
@@ -227,6 +234,17 @@ class _ForkServer:
         self._end_children()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+
+
+def _send(child: _Child, number: int) -> None:
+    """To its group, or to itself if it has gone to another one. It is ours until it is reaped."""
+    try:
+        os.killpg(child.pid, number)
+    except OSError:
+        try:
+            os.kill(child.pid, number)
+        except PermissionError:
+            pass  # it has become another user
 
 
 def _set_group(pid: int) -> None:

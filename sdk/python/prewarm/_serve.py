@@ -16,7 +16,9 @@ import os
 import signal
 import sys
 import threading
+import traceback
 import types
+import warnings
 from typing import Any, Callable, NoReturn
 
 from prewarm import _streams
@@ -82,9 +84,7 @@ class _AtExit:
             except SystemExit:
                 pass  # has no say in the status
             except BaseException as failure:
-                sys.unraisablehook(types.SimpleNamespace(
-                    exc_type=type(failure), exc_value=failure, exc_traceback=failure.__traceback__,
-                    err_msg="Exception ignored in atexit callback", object=func))
+                _report_ignored(func, failure)
 
     def hand_over(self) -> None:
         """To the interpreter's own end."""
@@ -168,7 +168,9 @@ class _Worker:
         try:
             # Within the block, so that an interrupt that comes at once is caught.
             signal.signal(signal.SIGINT, self._interrupt)
-            status.exited(self._main())
+            # Filters are put back, and warnings that were given once are given again.
+            with warnings.catch_warnings():
+                status.exited(self._main())
         except SystemExit as end:
             status.exited(end.code)
         except BaseException as failure:
@@ -240,6 +242,20 @@ class _Status:
         if self.signal:
             return [(b"signal", b"%d" % self.signal)]
         return [(b"exit", b"%d" % self.code)]
+
+
+def _report_ignored(func: Callable[..., Any], failure: BaseException) -> None:
+    """As the interpreter does. Its own hook takes only what it has made itself."""
+    if sys.version_info < (3, 10):
+        head = "Error in atexit._run_exitfuncs:"
+    elif sys.version_info < (3, 13):
+        head = "Exception ignored in atexit callback: %r" % (func,)
+    else:
+        head = "Exception ignored in atexit callback %r:" % (func,)
+    trace = failure.__traceback__ and failure.__traceback__.tb_next
+    if sys.stderr is not None:
+        print(head, file=sys.stderr)
+        traceback.print_exception(type(failure), failure, trace, file=sys.stderr)
 
 
 def _too_late(number: int, frame: types.FrameType | None) -> None:

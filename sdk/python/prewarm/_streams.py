@@ -7,6 +7,7 @@ PYTHONUNBUFFERED and the locale's.
 
 from __future__ import annotations
 
+import codecs
 import functools
 import io
 import locale
@@ -42,7 +43,7 @@ def effective_locale(name: str) -> str:
 
 
 def encoding_of(name: str) -> str:
-    """The encoding of a locale, as far as two must be told apart: in C and POSIX Python uses UTF-8."""
+    """The encoding of a locale, to tell two apart: in C and POSIX Python uses UTF-8."""
     name = effective_locale(name)
     codeset = name.partition(".")[2].partition("@")[0]
     if name in _LENIENT or codeset.lower().replace("-", "") == "utf8":
@@ -59,6 +60,11 @@ def coerced(environment: Mapping[bytes, bytes]) -> bool:
             and effective_locale("C.UTF-8") != "C")
 
 
+@functools.lru_cache(maxsize=64)
+def _codec_name(encoding: str) -> str:
+    return codecs.lookup(encoding).name
+
+
 def _codec(environment: Mapping[bytes, bytes]) -> tuple[str, str]:
     encoding, errors = "", ""
     if not sys.flags.ignore_environment:
@@ -69,7 +75,7 @@ def _codec(environment: Mapping[bytes, bytes]) -> tuple[str, str]:
     if not errors:
         lenient = effective_locale(locale_name(environment)) in _LENIENT or sys.flags.utf8_mode
         errors = "surrogateescape" if lenient else "strict"
-    return encoding or _start_encoding, errors
+    return _codec_name(encoding or _start_encoding), errors
 
 
 # Before anybody replaces it. The locale of a running interpreter stays, see encoding_of.
@@ -105,29 +111,32 @@ def install(environment: Mapping[bytes, bytes]) -> None:
 
 
 def _write_out(stream: io.TextIOBase | None) -> BaseException | None:
-    if stream is None or getattr(stream, "closed", False):
-        return None
+    try:
+        if stream is None or stream.closed:
+            return None
+    except Exception:
+        pass  # the tool's own object, or one whose buffer it has taken away
     try:
         stream.flush()
-    except BaseException as error:  # whatever an object of the tool's may throw
+    except BaseException as error:
         return error
     return None
 
 
 def write_out() -> bool:
     """Flushes as the interpreter does at its end. False, and a message, if output was lost."""
-    lost = None
-    for stream in {id(s): s for s in (sys.stdout, sys.__stdout__)}.values():
-        error = _write_out(stream)
-        if error is not None and lost is None:
-            lost = (stream, error)
+    stream = sys.stdout
+    lost = _write_out(stream)
     if lost is not None and sys.stderr is not None:
         try:
-            sys.stderr.write("Exception ignored in: %r\n" % lost[0])
-            sys.stderr.write("".join(traceback.format_exception_only(type(lost[1]), lost[1])))
+            sys.stderr.write("Exception ignored on flushing sys.stdout:\n"
+                             if sys.version_info >= (3, 13)
+                             else "Exception ignored in: %r\n" % stream)
+            sys.stderr.write("".join(traceback.format_exception_only(type(lost), lost)))
         except Exception:
             pass  # nobody is left to be told
-    for stream in {id(s): s for s in (sys.stderr, sys.__stderr__)}.values():
+    # Where the tool has others in their places, these are written out when they go, without a word.
+    for stream in (sys.stderr, sys.__stdout__, sys.__stderr__):
         _write_out(stream)
     return lost is None
 

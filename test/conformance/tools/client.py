@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""client.py SOCKET TOOL ARGS…: has TOOL run by a Capers server. The smallest client that conforms."""
+"""client.py SOCKET TOOL ARGS…: has TOOL run by a Capers server. A small client that conforms."""
 
 from __future__ import annotations
 

@@ -49,8 +49,7 @@ def leave(path: str) -> None:
 
 def child_fds() -> None:
     sys.stdout.flush()
-    code = 'set --; for fd in 0 1 2 3 4 5 6 7 8 9; do test -e /proc/$$/fd/$fd && set -- "$@" $fd; ' \
-           'done; for fd in /proc/$$/fd/[1-9][0-9]*; do test -e "$fd" && set -- "$@" "${fd##*/}"; ' \
+    code = 'for fd in /proc/$$/fd/? /proc/$$/fd/??*; do test ! -e "$fd" || set -- "$@" ${fd##*/}; ' \
            'done; echo "$@"'
     subprocess.run(["/bin/sh", "-c", code], close_fds=False, check=True)
 
