@@ -234,6 +234,25 @@ def chains():
     yield "many", clone + step("umask", HARD, value=0o22, rest=nothing) * 70
 
 
+# ---- Chunks of nailgun's clients: src/coproc/nailgun.h -------------------------------------------
+
+
+def chunk(kind, data=b""):
+    return struct.pack(">I", len(data)) + kind + data
+
+
+def nailgun():
+    command = chunk(b"A", b"a b") + chunk(b"A") + chunk(b"E", b"PATH=/bin") + chunk(b"E", b"odd") + chunk(b"D", b"/tmp")
+    run = command + chunk(b"C", b"tool")
+    yield "empty", b""
+    yield "run", run + chunk(b"0", b"input\n") + chunk(b"H") + chunk(b".")
+    yield "server", chunk(b"S") + chunk(b"1", b"out") + chunk(b"2", b"err") + chunk(b"X", b"143")
+    yield "no-directory", chunk(b"C", b"tool")
+    yield "odd", chunk(b"A", b"a\0b") + chunk(b"L", b"long")
+    yield "cut", run[:-2]
+    yield "large", run + b"\0\x10\0\1" + b"0"
+
+
 # ---- Coprocesses: docs/protocol, Bazel's worker protocol -------------------------------------------
 
 
@@ -302,6 +321,7 @@ def main():
         "fuzz_elf": programs,
         "fuzz_profile": profiles,
         "fuzz_chain": chains,
+        "fuzz_nailgun": nailgun,
         "fuzz_message": messages,
         "fuzz_fanos": packets,
         "fuzz_bazel": responses,

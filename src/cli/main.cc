@@ -9,6 +9,7 @@
 #include "cli/bench_spawn_caller.h"
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/nailgun.h"
 #include "cli/pool.h"
 #include "prewarm_config.h"
 
@@ -123,6 +124,21 @@ int run_pool(const CLI::App& app, const PoolOptions& options) {
   return pool_serve(options.background);
 }
 
+void add_nailgun(CLI::App& app, NailgunListenOptions& options) {
+  auto* nailgun = app.add_subcommand(
+      "nailgun", "Listen for nailgun's clients, and have workers run their commands");
+  nailgun->footer("ADDRESS is PORT, HOST:PORT with a host of this machine, or local:PATH.");
+  nailgun->add_option("--listen", options.address, "Where to listen")
+      ->type_name("ADDRESS")
+      ->capture_default_str();
+  nailgun
+      ->add_option("--idle-seconds", options.idle_seconds,
+                   "End after so long without a client; 0: never")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 86'400 * 30));
+}
+
 void add_bench(CLI::App& app, BenchSpawnOptions& options) {
   auto* bench = app.add_subcommand("bench", "Measure what this machine makes of starting programs");
   bench->require_subcommand(1);
@@ -216,6 +232,8 @@ int main(int argc, char** argv) {
   add_call(app, call_options);
   PoolOptions pool_options;
   add_pool(app, pool_options);
+  NailgunListenOptions nailgun_options;
+  add_nailgun(app, nailgun_options);
   BenchSpawnOptions bench_options;
   add_bench(app, bench_options);
   SpawnCallerOptions caller_options;
@@ -234,6 +252,7 @@ int main(int argc, char** argv) {
   if (app.got_subcommand("doctor")) return doctor(programs, json);
   if (app.got_subcommand("call")) return call(call_options);
   if (app.got_subcommand("pool")) return run_pool(app, pool_options);
+  if (app.got_subcommand("nailgun")) return nailgun(nailgun_options);
   if (app.got_subcommand("bench")) return bench_spawn(bench_options);
   if (app.got_subcommand("bench-spawn-caller")) return bench_spawn_caller(caller_options);
   if (app.got_subcommand("adapt")) return adapt(adapt_options);
