@@ -32,6 +32,7 @@ install(DIRECTORY sdk/c sdk/sh sdk/java DESTINATION share/prewarm/sdk USE_SOURCE
 
 install(FILES man/prewarm.1 DESTINATION share/man/man1)
 install(FILES man/prewarm_spawn.3 DESTINATION share/man/man3)
+install(FILES man/prewarm-coprocesses.5 DESTINATION share/man/man5)
 install(FILES man/prewarm_ring.7 DESTINATION share/man/man7)
 install(FILES completions/prewarm.bash DESTINATION share/bash-completion/completions RENAME prewarm)
 

@@ -37,6 +37,16 @@ bool may_be_stopped_by_terminal() {
   return false;
 }
 
+// make(1) tells its descriptors by their numbers.
+bool names_jobserver(char* const* env) {
+  for (; *env != nullptr; ++env) {
+    if (std::strncmp(*env, "MAKEFLAGS=", 10) == 0 && std::strstr(*env, "--jobserver") != nullptr) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool is_program(const char* path) {
   struct stat s;
   return ::stat(path, &s) == 0 && S_ISREG(s.st_mode) && ::access(path, X_OK) == 0;
@@ -77,6 +87,24 @@ bool StartLimits::operator==(const StartLimits& other) const {
          std::equal(std::begin(limits), std::end(limits), std::begin(other.limits), same);
 }
 
+void StartDescriptors::note() {
+  Descriptors open;
+  open.start();
+  std::vector<int> all;
+  if (!open.inheritable(all)) return;
+  for (const int fd : all) {
+    struct stat s;
+    if (fd > 2 && ::fstat(fd, &s) == 0) known_.push_back({fd, s.st_dev, s.st_ino});
+  }
+}
+
+bool StartDescriptors::has(int fd) const {
+  struct stat s;
+  return ::fstat(fd, &s) == 0 && std::any_of(known_.begin(), known_.end(), [&](const Known& k) {
+           return k.fd == fd && k.device == s.st_dev && k.inode == s.st_ino;
+         });
+}
+
 coproc::Declarations declared_by(const launch::Settings& settings) {
   coproc::Declarations result;
   const auto add = [&result](const std::string& name, coproc::Protocol protocol) {
@@ -113,7 +141,10 @@ Reason Front::have_it_done(const char* path, char* const* argv, char* const* env
   if (mention_own_process(argv)) return Reason::coprocess_descriptors;
   descriptors.start();
   if (!descriptors.inheritable(scratch_fds_)) return Reason::coprocess_descriptors;
-  if (scratch_fds_ != std::vector<int>{0, 1, 2}) return Reason::coprocess_descriptors;
+  std::erase_if(scratch_fds_, [this](int fd) { return start_descriptors_.has(fd); });
+  if (scratch_fds_ != std::vector<int>{0, 1, 2} || names_jobserver(env)) {
+    return Reason::coprocess_descriptors;
+  }
   auto invocation = coproc::invocation_from_here(path, argv, env);
   if (!invocation) return Reason::request_too_large;
   invocation->declarations = settings_.declarations;

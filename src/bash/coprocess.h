@@ -4,6 +4,9 @@
 #pragma once
 
 #include <sys/resource.h>
+#include <sys/types.h>
+
+#include <vector>
 
 #include "coproc/declarations.h"
 #include "launch/settings.h"
@@ -21,6 +24,23 @@ struct StartLimits {
 
   static StartLimits now();
   bool operator==(const StartLimits& other) const;
+};
+
+// The descriptors above 2 that the shell was started with, and that its programs inherit: most are
+// leaks of whoever started it, and a script that doesn't know them can't mean them.
+class StartDescriptors {
+ public:
+  void note();
+  // Whether `fd` is one of them still.
+  bool has(int fd) const;
+
+ private:
+  struct Known {
+    int fd;
+    dev_t device;
+    ino_t inode;
+  };
+  std::vector<Known> known_;
 };
 
 }  // namespace prewarm::bash

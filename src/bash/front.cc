@@ -87,7 +87,10 @@ void Front::start(const launch::Settings& settings) {
   living_ = js.c_living;
   ignored_at_start_ = ignored_now();
   coprocesses_ = declared_by(settings_);
-  if (!coprocesses_.commands.empty()) start_limits_ = StartLimits::now();
+  if (!coprocesses_.commands.empty()) {
+    start_limits_ = StartLimits::now();
+    start_descriptors_.note();
+  }
   prepared_ = true;
 }
 

@@ -293,7 +293,8 @@ class Front {
   std::vector<std::pair<std::string, Reason>> refusals_;  // programs that can't be parked, and why
   Tally tally_;
   coproc::Declarations coprocesses_;
-  StartLimits start_limits_;  // only with coprocesses
+  StartLimits start_limits_;  // only with coprocesses, like what follows
+  StartDescriptors start_descriptors_;
   // Parking ahead.
   unsigned processors_ = 1;
   bool ahead_ = false;    // there may be something left to park

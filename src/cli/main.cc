@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 
@@ -8,6 +9,7 @@
 #include "cli/bench_spawn_caller.h"
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/nailgun.h"
 #include "cli/pool.h"
 #include "prewarm_config.h"
 
@@ -122,6 +124,21 @@ int run_pool(const CLI::App& app, const PoolOptions& options) {
   return pool_serve(options.background);
 }
 
+void add_nailgun(CLI::App& app, NailgunListenOptions& options) {
+  auto* nailgun = app.add_subcommand(
+      "nailgun", "Listen for nailgun's clients, and have workers run their commands");
+  nailgun->footer("ADDRESS is PORT, HOST:PORT with a host of this machine, or local:PATH.");
+  nailgun->add_option("--listen", options.address, "Where to listen")
+      ->type_name("ADDRESS")
+      ->capture_default_str();
+  nailgun
+      ->add_option("--idle-seconds", options.idle_seconds,
+                   "End after so long without a client; 0: never")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 86'400 * 30));
+}
+
 void add_bench(CLI::App& app, BenchSpawnOptions& options) {
   auto* bench = app.add_subcommand("bench", "Measure what this machine makes of starting programs");
   bench->require_subcommand(1);
@@ -160,6 +177,13 @@ void add_adapt(CLI::App& app, AdaptOptions& options) {
   adapt->add_option("--keep", adapter.keep)->check(CLI::Range(0, 1000));
   adapt->add_flag("--cancel", adapter.can_cancel);
   adapt->add_flag("--argfile", adapter.argument_file);
+  adapt->add_option_function<std::string>("--umask", [&adapter](const std::string& mask) {
+    const auto* end = mask.data() + mask.size();
+    const auto [last, error] = std::from_chars(mask.data(), end, adapter.umask, 8);
+    if (error != std::errc() || last != end || adapter.umask > 0777) {
+      throw CLI::ValidationError("--umask", "not an octal number up to 0777: " + mask);
+    }
+  });
   adapt
       ->add_option_function<std::string>(
           "--output",
@@ -208,6 +232,8 @@ int main(int argc, char** argv) {
   add_call(app, call_options);
   PoolOptions pool_options;
   add_pool(app, pool_options);
+  NailgunListenOptions nailgun_options;
+  add_nailgun(app, nailgun_options);
   BenchSpawnOptions bench_options;
   add_bench(app, bench_options);
   SpawnCallerOptions caller_options;
@@ -226,6 +252,7 @@ int main(int argc, char** argv) {
   if (app.got_subcommand("doctor")) return doctor(programs, json);
   if (app.got_subcommand("call")) return call(call_options);
   if (app.got_subcommand("pool")) return run_pool(app, pool_options);
+  if (app.got_subcommand("nailgun")) return nailgun(nailgun_options);
   if (app.got_subcommand("bench")) return bench_spawn(bench_options);
   if (app.got_subcommand("bench-spawn-caller")) return bench_spawn_caller(caller_options);
   if (app.got_subcommand("adapt")) return adapt(adapt_options);

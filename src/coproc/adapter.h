@@ -5,6 +5,8 @@
 // as `prewarm adapt PROTOCOL [OPTIONS] -- COMMAND`, and returns its exit status.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +22,7 @@ struct AdapterOptions {
   bool can_cancel = false;     // the worker understands `cancel`
   bool argument_file = false;  // it gets its arguments as a file, one in a line: @FILE
   bool output_to_stdout = false;
+  mode_t umask = 022;  // that of all requests
   // Ready points only: see adapter_ready.h.
   std::optional<std::size_t> keep{};
   std::string agent{};  // path of libprewarm-agent.so; empty: it isn't there

@@ -3,8 +3,9 @@
 // The adapter for Bazel's persistent workers: compilers and linters that stay. What such a worker
 // has for all of its requests is fixed when it starts: directory, environment, umask. So a request
 // from another directory is refused, since relative paths would mean other files; whoever owns
-// pools has one for each directory. A worker reads no standard input; what it has to say is the
-// response's text, which goes to the caller's standard error (as Bazel shows it), or output.
+// pools has one for each directory. So is one with another umask. A worker reads no standard input;
+// what it has to say is the response's text, which goes to the caller's standard error (as Bazel
+// shows it), or output.
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -82,6 +83,7 @@ int status_of(std::int32_t code) {
 }
 
 os::Result<void> BazelAdapter::prepare(Command& command) {
+  command.umask(options_.umask);
   command.arg(kWorkerFlag);
   command.in(Stdio::pipe()).out(Stdio::pipe()).err(Stdio::inherit());
   return {};
@@ -103,6 +105,9 @@ std::optional<Outcome> BazelAdapter::begin(std::uint32_t id, Active& active) {
   if (!is_here(*invocation.directory)) {
     return Outcome::not_run("cwd", "this worker serves requests from its own directory only, not " +
                                        *invocation.directory);
+  }
+  if (invocation.umask.value_or(options_.umask) != options_.umask) {
+    return Outcome::not_run("refused", "this worker was started with another umask");
   }
   WorkRequest request;
   request.arguments.assign(invocation.arguments.begin() + 1, invocation.arguments.end());

@@ -49,7 +49,7 @@ void remove_abandoned(const std::string& parent) {
     if (!std::string_view(entry->d_name).starts_with(kPrefix)) continue;
     const std::string path = parent + "/" + entry->d_name;
     struct stat s;
-    if (::lstat(path.c_str(), &s) != 0 || s.st_ctime > before) continue;
+    if (::lstat(path.c_str(), &s) != 0 || s.st_mtime > before) continue;
     if (const os::Fd held = lock(path); held.valid()) remove_directory(path);
   }
   ::closedir(directory);

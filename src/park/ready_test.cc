@@ -88,8 +88,8 @@ TEST_F(ReadyTest, GoesOnWithTheInvocation) {
   request.umask = 027;
   request.cwd = os::Fd(::open("/usr", O_PATH | O_DIRECTORY | O_CLOEXEC));
   const Lines seen = observe(program, std::move(request));
-  const Lines head{
-      "held: 1", "arg: called", "arg: one", "arg: ", "arg: three", "env: A=1", "env: B="};
+  const Lines head{"held: 1", "first: 0",   "arg: called", "arg: one",
+                   "arg: ",   "arg: three", "env: A=1",    "env: B="};
   ASSERT_GE(seen.size(), head.size());
   EXPECT_EQ(Lines(seen.begin(), seen.begin() + static_cast<long>(head.size())), head);
   EXPECT_EQ(value_of(seen, "name"), "prewarm_test_re");

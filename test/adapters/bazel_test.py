@@ -49,7 +49,8 @@ class Adapted:
         """The request's id, and where its standard output and error can be read."""
         out, out_end = os.pipe()
         err, err_end = os.pipe()
-        number = driver.invoke("lint", *arguments, streams=(self.null, out_end, err_end), fields=fields)
+        streams = (self.null, out_end, err_end)
+        number = driver.invoke("lint", *arguments, streams=streams, fields=fields)
         os.close(out_end)
         os.close(err_end)
         return number, out, err
@@ -125,8 +126,19 @@ class Adapted:
         self.assertEqual(self.run_tool(driver, "where", fields=[("cwd", "/usr")])[1], b"/usr\n")
         _, _, answer = self.run_tool(driver, "where", fields=[("cwd", "/")])
         self.assertEqual((answer.kind, answer.fields["reason"]), ("error", "cwd"))
+        same, other = ("umask", "0022"), ("umask", "0027")
+        self.assertEqual(self.run_tool(driver, "say", "x", fields=[same])[1], b"x\n")
+        _, _, answer = self.run_tool(driver, "say", "x", fields=[other])
+        self.assertEqual((answer.kind, answer.fields["reason"]), ("error", "refused"))
         _, _, answer = self.run_tool(driver, "say", os.fsdecode(b"\xff"))
         self.assertEqual((answer.kind, answer.fields["reason"]), ("error", "refused"))
+        self.assertEqual(driver.close(), 0)
+
+    def test_umask(self):
+        driver = self.greeted("--umask=0027")
+        path = os.path.join(self.directory, "made")
+        self.run_tool(driver, "make", path, fields=[("umask", "0027")])
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o640)
         self.assertEqual(driver.close(), 0)
 
     def test_end_in_mid_request(self):
@@ -270,6 +282,34 @@ class Adapted:
         answers = {a.id: self.status(a) for a in (driver.receive(), driver.receive())}
         self.assertEqual(answers[hanging], {"signal": "2"})
         self.assertEqual(answers[waiting], {"signal": "9", "reason": "worker-exited"})
+        self.assertEqual(driver.close(), 0)
+
+
+class Example(unittest.TestCase):
+    """The linter of examples/coproc says the same as a worker and by itself."""
+
+    def test_same_either_way(self):
+        tool = HERE.parents[1] / "examples/coproc/bazel-worker/pylint-quick"
+        with tempfile.TemporaryDirectory(prefix="prewarm-adapters.") as directory:
+            bad, good = Path(directory, "bad.py"), Path(directory, "good.py")
+            bad.write_text("import os\ndef f(a=[]):\n    x = 1\n    return a == None\n")
+            good.write_text("print(1)\n")
+            driver = Driver(PREWARM, "bazel-json", [str(tool)], cwd=directory)
+            self.addCleanup(driver.destroy)
+            self.assertEqual(driver.version().kind, "version")
+            null = os.open("/dev/null", os.O_RDWR)
+            self.addCleanup(os.close, null)
+            for arguments, status in (
+                (["bad.py", "good.py"], 1), (["bad.py"], 1), (["good.py"], 0), (["none"], 2),
+                ([], 2), (["--max-line", "3", "good.py"], 1),
+            ):
+                alone = subprocess.run([tool, *arguments], cwd=directory, capture_output=True)
+                with tempfile.TemporaryFile() as file:
+                    driver.invoke("pylint-quick", *arguments, streams=(null, null, file.fileno()))
+                    answer = driver.receive()
+                    file.seek(0)
+                    self.assertEqual(file.read(), alone.stderr)
+                self.assertEqual((alone.returncode, answer.fields["exit"]), (status, str(status)))
         self.assertEqual(driver.close(), 0)
 
 

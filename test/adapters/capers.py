@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The driver's side of Capers, written from docs/protocol alone: starts an adapter and talks to it."""
+"""The driver's side of Capers, written from docs/protocol alone: starts an adapter, talks to it."""
 
 import os
 import re

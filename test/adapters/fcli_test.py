@@ -345,11 +345,14 @@ class Ends(Adapted):
         driver.invoke("tool", "hang", streams=(self.null, writing, self.null))
         os.close(writing)
         self.assertEqual(self.read_line(reading), b"ready\n")
+        (tool,) = driver.others()
+        watched = os.pidfd_open(tool)
+        self.addCleanup(os.close, watched)
         driver.process.kill()
         driver.process.wait(LIMIT)
-        # The tool was the last to have this FIFO open.
-        while driver.others():
-            pass
+        if not select.select([watched], [], [], LIMIT)[0]:
+            os.kill(tool, signal.SIGKILL)
+            self.fail("the tool goes on")
         self.assertEqual(self.read_all(reading), b"")
         driver.destroy()
 
@@ -363,7 +366,8 @@ class Signals(Adapted):
         return request, reading
 
     def test_signals_end_the_request(self):
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL, signal.SIGUSR1):
+        for name in ("INT", "TERM", "HUP", "KILL", "USR1"):
+            number = signal.Signals[f"SIG{name}"]
             with self.subTest(number):
                 driver = self.start()
                 request, _ = self.hanging(driver)
@@ -527,7 +531,8 @@ class Starts(Adapted):
         self.assertIn("header", self.refused(self.start(how="babbles", greet=False)))
 
     def test_a_tool_that_says_nothing(self):
-        self.assertIn("within 1 s", self.refused(self.start("--start-seconds=1", how="hangs", greet=False)))
+        driver = self.start("--start-seconds=1", how="hangs", greet=False)
+        self.assertIn("within 1 s", self.refused(driver))
 
     def test_no_such_tool(self):
         driver = Driver(PREWARM, "fcli", ["/nowhere/tool"], stderr=subprocess.DEVNULL)
@@ -538,16 +543,11 @@ class Starts(Adapted):
         self.assertEqual(driver.close(), 0)
 
     def test_not_started_by_a_driver(self):
-        done = subprocess.run(
-            [PREWARM, "adapt", "fcli", "--", "/bin/true"], capture_output=True, text=True, timeout=LIMIT
-        )
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("CAPERS_FD", done.stderr)
-        done = subprocess.run(
-            [PREWARM, "adapt", "gopher", "--", "/bin/true"], capture_output=True, text=True, timeout=LIMIT
-        )
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("bazel-json", done.stderr)
+        for protocol, word in (("fcli", "CAPERS_FD"), ("gopher", "bazel-json")):
+            command = [PREWARM, "adapt", protocol, "--", "/bin/true"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(word, done.stderr)
 
 
 if __name__ == "__main__":

@@ -266,6 +266,17 @@ class Doubts(CoprocessTest):
     def test_other_descriptors(self):
         self.same("exec 5>f; tool write-fd 5; exec 5>&-; cat f; tool args x", 1, {"coprocess_descriptors": 1})
 
+    def test_descriptors_that_the_shell_was_started_with(self):
+        """They don't count, unless the script has put something else there."""
+        with open(self.place / "leak", "w") as leak:
+            before = self.by_prewarm("tool args a; exec %d>f; tool args b" % leak.fileno(), pass_fds=[leak.fileno()])
+        self.assertEqual(before.shown[0], b"<a>\n<b>\n")
+        self.assertEqual((len(self.owner.requests), before.reasons()), (1, {"coprocess_descriptors": 1}))
+
+    def test_jobserver(self):
+        self.environment["MAKEFLAGS"] = " -j4 --jobserver-auth=3,4"
+        self.same("tool args a", 0, {"coprocess_descriptors": 1})
+
     def test_arguments_about_descriptors(self):
         self.same("tool args /dev/fd/0; tool args --in=/proc/self/fd/0 <f; touch f; tool args /dev/stdin", 0,
                   {"coprocess_descriptors": 2})  # fmt: skip
