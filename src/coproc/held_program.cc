@@ -27,7 +27,9 @@ constexpr int kCopyMs = 20;  // a copy that is being made is ready by then, or t
 constexpr unsigned kMostAttempts = 4;  // of one launch, with copies that died before they took it
 constexpr unsigned kMostChangedStarts = 3;
 constexpr unsigned kMostUnusedStarts = 4;
-constexpr unsigned kOftenOther = 2;                  // environments that don't fit, in a row
+constexpr unsigned kMostWithoutCopy =
+    50;                              // waits of kCopyMs in a row: they die before they are ready
+constexpr unsigned kOftenOther = 2;  // environments that don't fit, in a row
 constexpr std::int64_t kPauseNs = os::kNsPerSecond;  // before what was refused is tried again
 
 // The strings' own memory, for functions that take what execve takes.
@@ -180,6 +182,7 @@ std::optional<HeldProgram::Launched> HeldProgram::warm(const launch::LaunchReque
   const auto claim = pool_->claim(program_, SlotKind::direct, kCopyMs);
   if (!claim) {
     if (claim.error() == Reason::died) start();
+    if (claim.error() == Reason::pool_busy && ++without_copy_ > kMostWithoutCopy) return {};
     return Launched{.later = true};
   }
   if (!launch::write_request(request, claim->generation, wire_)) {
@@ -197,6 +200,7 @@ std::optional<HeldProgram::Launched> HeldProgram::warm(const launch::LaunchReque
   if (!pool_->grant(*claim) || !pool_->wait_taken(*claim)) return {};
   pool_->detach(*claim);
   unused_starts_ = 0;
+  without_copy_ = 0;
   pool_->refill(program_);
   return Launched{.pid = claim->pid};
 }

@@ -86,6 +86,7 @@ class HeldProgram {
   std::int64_t started_at_ns_ = 0;
   unsigned changed_starts_ = 0;      // in a row, because a file had changed meanwhile
   unsigned unused_starts_ = 0;       // in a row
+  unsigned without_copy_ = 0;        // waits in a row
   unsigned other_environments_ = 0;  // requests in a row
   std::vector<char> wire_;
 };

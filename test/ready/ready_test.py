@@ -400,6 +400,12 @@ class WorkerTest(ReadyTestCase):
                 os.kill(pid, signal.SIGKILL)
             self.assertEqual(self.by_worker(worker, ["end", "3"])[0], {"exit": "3"})
 
+    def test_copies_that_always_die(self) -> None:
+        environment = {**self.environment, "TOOL_COPIES_DIE": "1"}
+        worker = self.ready_worker(environment=environment)
+        for _ in range(2):
+            self.assertEqual(self.by_worker(worker, ["end", "3"], environment)[0], {"exit": "3"})
+
     def test_the_held_process_is_replaced(self) -> None:
         worker = self.ready_worker()
         for _ in range(3):

@@ -38,6 +38,8 @@ if os.environ.get("TOOL_THREAD"):
     threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
 if os.environ.get("TOOL_OPEN"):
     opened = open(os.devnull)
+if os.environ.get("TOOL_COPIES_DIE"):
+    os.register_at_fork(after_in_child=lambda: os._exit(1))
 if os.environ.get("TOOL_END"):
     sys.exit(9)
 if os.environ.get("TOOL_SIGNALS"):
