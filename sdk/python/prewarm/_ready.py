@@ -27,8 +27,8 @@ _CONCURRENT = 64
 _FEATURES = [b"fresh", b"signal", b"concurrent %d" % _CONCURRENT]
 
 
-def ready(*, version: str | None = None) -> None:
-    """Returns at once in a batch run; as a worker, in each invocation's process.
+def ready(*, version: str | None = None) -> bool:
+    """Returns at once, and False, in a batch run; as a worker, True, in each invocation's process.
 
     Call it once, after the imports and before anything that depends on arguments, environment,
     directory or standard streams, and while there is no second thread.
@@ -36,14 +36,15 @@ def ready(*, version: str | None = None) -> None:
     if b"PREWARM_READY" in os.environb:
         from prewarm import _ready_agent  # only here, because ctypes takes a while
         if _ready_agent.try_ready():
-            return
+            return True
     transport = from_environment()
     if transport is None:
-        return
+        return False
     if threading.active_count() > 1:
         print("prewarm.ready(): there are threads, which a fork would lose", file=sys.stderr)
         sys.exit(1)
     _ForkServer(transport, version).run()
+    return True
 
 
 class _Child:

@@ -115,8 +115,10 @@ def _code(arguments: list[str]) -> Callable[[], None]:
 
 def _module(arguments: list[str]) -> Callable[[], None]:
     name = arguments[0]
-    if name in sys.modules:
-        raise _NotHere  # it would be run a second time
+    main = name + ".__main__" if hasattr(sys.modules.get(name), "__path__") else name
+    # It is run as __main__ and isn't there by its own name, unless something imports that. What
+    # it imports is what was to be there already: the package that it is in, too.
+    sys.modules.pop(main, None)
     _set_first_directory(os.getcwd())
     sys.argv = ["-m", *arguments[1:]]
     _new_main(__loader__=importlib.machinery.BuiltinImporter)
@@ -184,9 +186,8 @@ def _run(action: Callable[[], None]) -> None:
 
 def main() -> None:
     _import(",".join(sys.argv[1:]))
-    started, settings = sys.argv, _settings()
-    prewarm.ready()
-    if sys.argv is started:
+    settings = _settings()
+    if not prewarm.ready():
         return  # there is no driver
     arguments = list(sys.argv)
     try:
