@@ -33,7 +33,6 @@ int plan(const std::string& script, bool json);
 int adapt(const AdaptOptions& options);
 int doctor(const std::vector<std::string>& programs, bool json);
 
-
 // "prewarm: TEXT" on standard error.
 void complain(const std::string& text);
 

@@ -362,7 +362,10 @@ void ToolAdapter::take_requests() {
     if (hung_up) driver_gone();
     return;
   }
-  const auto state = driver_listens() ? service_->receive() : Service::State::open;
+  auto state = driver_listens() ? service_->receive() : Service::State::open;
+  // What it had sent before it went may still be no message.
+  while (hung_up && driver_listens() && state == Service::State::open) state = service_->receive();
+  if (state == Service::State::broken) driver_broken_ = true;
   if (hung_up || state == Service::State::broken || service_->flush() == Service::State::broken) {
     return driver_gone();
   }
@@ -482,7 +485,7 @@ bool ToolAdapter::is_over() const {
 
 int ToolAdapter::finish() {
   if (!service_ && !driver_gone_) return refuse(why_not_started());
-  return violation_ ? 1 : 0;
+  return violation_ || driver_broken_ ? 1 : 0;
 }
 
 }  // namespace prewarm::coproc

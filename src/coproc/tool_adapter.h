@@ -107,6 +107,7 @@ class ToolAdapter {
   std::optional<Service> service_;
   bool requests_ended_ = false;  // the driver has closed its sending side
   bool driver_gone_ = false;
+  bool driver_broken_ = false;  // what it sent was not Capers
 
   std::optional<Process> tool_;
   std::optional<Exit> exit_;  // how it has ended

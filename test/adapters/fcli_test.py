@@ -328,6 +328,14 @@ class Ends(Adapted):
         self.assertEqual(self.read_line(reading), b"ready\n")
         self.assertEqual(driver.close(), 0)
 
+    def test_a_driver_that_makes_no_sense(self):
+        for data in (b"nonsense", b"3:abc,", b"5:a"):
+            driver = self.start()
+            driver.socket.sendall(data)
+            driver.socket.shutdown(socket.SHUT_WR)
+            self.assertIsNone(driver.receive())
+            self.assertEqual(driver.close(), 1)
+
     def test_driver_that_only_sends_no_more_gets_its_answer(self):
         driver = self.start()
         reading, writing = self.pipe()
@@ -386,13 +394,8 @@ class Signals(Adapted):
         self.assertEqual(driver.close(), 0)
 
     def test_a_tool_that_ignores_signals_is_killed(self):
-        driver = self.start(how="well")
-        reading, writing = self.pipe()
-        # It is stopped, which is all the same.
-        request, _ = self.hanging(driver)
-        os.close(writing)
-        (tool,) = driver.others()
-        os.kill(tool, signal.SIGSTOP)
+        driver = self.start()
+        request, _ = self.hanging(driver, "stubborn")
         driver.signal(request, signal.SIGTERM)
         self.assert_status(driver.receive(), signal=int(signal.SIGKILL))
         self.assertEqual(driver.close(), 0)

@@ -96,7 +96,9 @@ def run(arguments, environment):
                 return 9
     elif command == b"is-a-terminal":
         write_all(1, b"%d%d%d\n" % (os.isatty(0), os.isatty(1), os.isatty(2)))
-    elif command == b"hang":
+    elif command in (b"hang", b"stubborn"):
+        if command == b"stubborn":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         write_all(1, b"ready\n")
         while True:
             signal.pause()
