@@ -121,6 +121,28 @@ std::string search(const std::string& name, const Invocation& invocation) {
   }
 }
 
+bool is_bazel(Protocol protocol) {
+  return protocol == Protocol::bazel_json || protocol == Protocol::bazel_proto;
+}
+
+void add_adapter_options(const Invocation& invocation, const Declaration& declaration,
+                         std::vector<std::string>& command) {
+  if (declaration.protocol == Protocol::fcli && !declaration.takes_stdin) {
+    command.push_back("--no-stdin");
+  }
+  if (declaration.protocol != Protocol::ready) {
+    // A little less than the owner's patience, so that the adapter can still say what is wrong.
+    const unsigned seconds = std::max(declaration.start_seconds, 2U) - 1;
+    command.insert(command.end(), {"--start-seconds", std::to_string(seconds)});
+  }
+  // Bazel's workers are not told of it.
+  if (is_bazel(declaration.protocol) && invocation.umask) {
+    command.insert(command.end(), {"--umask", umask_text(*invocation.umask)});
+  }
+  command.insert(command.end(), declaration.adapter_options.begin(),
+                 declaration.adapter_options.end());
+}
+
 // The Python file that imports modules and then is ready: beside what is installed, or in the
 // source tree of what was built.
 std::string preloader(const std::string& prewarm) {
@@ -209,11 +231,7 @@ bool Planner::choose_command(const Invocation& invocation, StartPlan& plan) {
     return true;
   }
   plan.command = {prewarm_, "adapt", protocol_name(declaration.protocol)};
-  plan.command.insert(plan.command.end(), declaration.adapter_options.begin(),
-                      declaration.adapter_options.end());
-  if (declaration.protocol == Protocol::fcli && !declaration.takes_stdin) {
-    plan.command.push_back("--no-stdin");
-  }
+  add_adapter_options(invocation, declaration, plan.command);
   plan.command.push_back("--");
   plan.command.insert(plan.command.end(), tool.begin(), tool.end());
   return true;
@@ -231,6 +249,8 @@ std::expected<StartPlan, Outcome> Planner::plan(const Invocation& invocation) {
     plan.declaration = *found;
   }
   if (invocation.workers > 0) plan.declaration.workers = invocation.workers;
+  // Nor of the directory.
+  if (is_bazel(plan.declaration.protocol)) plan.declaration.by_directory = true;
   plan.environment = invocation.environment;
   // What is waiting for work holds no directory, unless it only works in that one.
   plan.directory = plan.declaration.by_directory ? invocation.directory.value_or("/") : "/";
