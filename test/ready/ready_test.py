@@ -226,7 +226,8 @@ class SameTest(ReadyTestCase):
         self.check("at_exit", joined=True)
 
     def test_ends_that_can_be_noticed(self) -> None:
-        for what in ("file", "file in a list", "object", "object in a module", "cycle", "reference",
+        for what in ("file", "file in a list", "file of a file", "read file",
+                     "read file with a warning", "object", "object in a module", "cycle", "reference",
                      "generator", "database", "class without a collector", "nothing"):
             with self.subTest(what):
                 self.check("leave", what, joined=True)
@@ -583,8 +584,8 @@ class PreloadTest(ReadyTestCase):
         worker = self.ready_worker(
             [PYTHON, os.path.join(SDK, "prewarm/preload.py"), "json,ssl,http.client"],
             options=["--keep", "0"])
-        for arguments in ([TOOL, "state"], [TOOL, "end", "error"], ["-c", "import sys; print(sys.argv)"],
-                          ["-m", "base64", "-t"], ["-S", "-c", "print(3)"]):
+        for arguments in ([TOOL, "state"], [TOOL, "end", "error"], ["-m", "base64", "-t"],
+                          ["-c", "import sys; print(sys.argv)"], ["-S", "-c", "print(3)"]):
             with self.subTest(arguments):
                 seen = []
                 for ready in (False, True):

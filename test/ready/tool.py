@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A tool with large imports and a ready point, which says what it observes: tool.py WHAT [ARG…]."""
+"""A tool with large imports and a ready point. tool.py WHAT [ARG…] says what it observes."""
 import argparse
 import asyncio
 import atexit
@@ -221,10 +221,20 @@ early_object = argparse.Namespace()
 
 def leave(what):
     """Leaves something behind whose end can be noticed."""
-    if what.startswith("file"):
+    if what in ("file", "file in a list"):
         file = os.fdopen(os.dup(1), "w")
         file.write("not closed\n")
         early.append([file]) if what.endswith("list") else globals().update(file=file)
+    elif what == "file of a file":
+        early.append(io.TextIOWrapper(io.BufferedWriter(io.FileIO(os.dup(1), "w"))))
+        early[0].write("not closed\n")
+    elif what == "read file":
+        early.append(open(__file__))
+        early[0].read(10)
+    elif what == "read file with a warning":
+        import warnings
+        warnings.simplefilter("always")
+        early.append(open(__file__))
     elif what == "object":
         early_object.object = Noticed()
     elif what == "object in a module":

@@ -26,6 +26,7 @@ import os
 import re
 import sys
 import types
+import warnings
 import weakref
 from typing import Any, Iterable
 
@@ -42,8 +43,9 @@ _HARMLESS = frozenset({
     type(functools.lru_cache(len)), collections.OrderedDict, collections.defaultdict,
     collections.deque, re.Pattern, re.Match, type(collections.abc.Sized._abc_impl),
     type(collections.namedtuple("_", "a").a), itertools.count, type(_thread.allocate_lock()),
-    _thread.RLock, _thread._local,
+    _thread.RLock, _thread._local, io.StringIO, io.BytesIO,
 })
+_BUFFERS = (io.BufferedReader, io.BufferedWriter)
 _SUSPENDED = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 # What an end of theirs writes lies in files, which the collector doesn't know in each version.
 _FILES = (("_sqlite3", "Connection"), ("_gdbm", "gdbm"), ("_dbm", "dbm"))
@@ -84,7 +86,7 @@ class End:
             harmless = known.get(kind)
             if harmless is None:
                 harmless = known[kind] = _is_harmless(kind)
-            if not harmless and not _is_quiet_reference(o) and not _is_borrowed_file(o):
+            if not harmless and not _is_quiet_reference(o) and not _is_quiet_file(o):
                 return False
             if isinstance(o, type) and _is_unknown_to_collector(o):
                 return False
@@ -127,9 +129,28 @@ def _is_quiet_reference(o: Any) -> bool:
     return name.startswith(_LIBRARY) and "-packages" not in name
 
 
-def _is_borrowed_file(o: Any) -> bool:
-    """That it doesn't close, and has no buffer for: the innermost of a standard stream."""
-    return type(o) is io.FileIO and not o.closefd
+def _is_quiet_file(o: Any) -> bool:
+    """One that has nothing to write: the kernel closes it as well."""
+    kind = type(o)
+    if kind is io.FileIO:
+        return o.closed or not o.closefd or not _warns_of_files()
+    if kind is io.BufferedReader:
+        return o.closed or _is_quiet_file(o.raw)
+    if kind is io.BufferedWriter:
+        return o.closed
+    if kind is io.TextIOWrapper:
+        try:
+            return type(o.buffer) in _BUFFERS and _is_quiet_file(o.buffer)
+        except ValueError:
+            return True  # it was detached
+    return False
+
+
+def _warns_of_files() -> bool:
+    for action, message, category, module, _ in warnings.filters:
+        if issubclass(ResourceWarning, category):
+            return action != "ignore" or message is not None or module is not None
+    return True
 
 
 def _only_known_kinds() -> bool:
