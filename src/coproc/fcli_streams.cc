@@ -29,7 +29,7 @@ void remove_directory(const std::string& path) {
   if (directory == nullptr) return;
   while (const dirent* entry = ::readdir(directory)) {
     const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") ::unlinkat(::dirfd(directory), entry->d_name, 0);
+    if (name != "." && name != "..") ::unlink((path + "/" + entry->d_name).c_str());
   }
   ::closedir(directory);
   ::rmdir(path.c_str());

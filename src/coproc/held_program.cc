@@ -19,7 +19,6 @@ namespace prewarm::coproc {
 namespace {
 
 using launch::Reason;
-using park::Claim;
 using park::SlotKind;
 
 constexpr unsigned kIdleCopies = 2;
