@@ -5,8 +5,8 @@ An interpreter that ends takes all of its objects apart, which after large impor
 most invocations. What was there at the ready point is frozen (gc.freeze), and could just be left to
 the kernel; but then what only that refers to is not ended, either: a file in a global variable
 would not be written out. So before the end it is looked whether anything is alive whose end could
-be noticed. Only if it is certain that nothing is may the frozen objects stay; else they are thawed,
-and the interpreter ends as it always does.
+be noticed. Only if it is certain that nothing is may the frozen objects stay, and modules with what
+they hold; else all is thawed, and the interpreter ends as it always does.
 
 The collector knows nearly all objects; the few kinds that it doesn't know and that have an end of
 their own are looked for as kinds.
@@ -78,6 +78,8 @@ class End:
             gc.unfreeze()
         elif not self._are_harmless(gc.get_objects()):
             gc.unfreeze()
+        else:
+            _leave_modules_at_last_flush()
 
     def _are_harmless(self, objects: Iterable[Any]) -> bool:
         known = self._known
@@ -91,6 +93,25 @@ class End:
             if isinstance(o, type) and _is_unknown_to_collector(o):
                 return False
         return True
+
+
+def _leave_modules_at_last_flush() -> None:
+    """The interpreter empties all modules, one by one, which takes longer than all else; those that
+    sys.modules doesn't have any more stay. What is called at exit after us may still import, so
+    this has to be the last thing: after it, and before the modules, the standard streams are
+    flushed, standard error after standard output. Who has put something else there has it flushed,
+    and modules emptied."""
+    stream = sys.stderr
+    if type(stream) is not io.TextIOWrapper:
+        return
+
+    def flush() -> None:
+        io.TextIOWrapper.flush(stream)
+        if sys.is_finalizing():
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(list(sys.modules.values())))
+            sys.modules.clear()
+
+    stream.flush = flush  # type: ignore[method-assign]
 
 
 def _is_noticed_anyway(o: Any) -> bool:
