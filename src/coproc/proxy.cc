@@ -10,13 +10,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstdlib>
 
+#include "os/clock.h"
 #include "os/fd.h"
 
 namespace prewarm::coproc {
 namespace {
+
+constexpr std::int64_t kGraceNs = 2 * os::kNsPerSecond;  // between SIGTERM and SIGKILL
 
 // Those that people and programs send, and a terminal. Others come from the process's own doings.
 constexpr int kPassedOn[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
@@ -51,12 +55,17 @@ class Signals {
   int next() {  // 0: none
     signalfd_siginfo info;
     const auto n = ::read(fd_.get(), &info, sizeof info);
-    return n == static_cast<ssize_t>(sizeof info) ? static_cast<int>(info.ssi_signo) : 0;
+    if (n != static_cast<ssize_t>(sizeof info)) return 0;
+    by_kernel_ = info.ssi_code == SI_KERNEL;
+    return static_cast<int>(info.ssi_signo);
   }
+  // Whether the last one came from a terminal, which sends to the whole group.
+  bool by_kernel() const { return by_kernel_; }
 
  private:
   os::Fd fd_;
   sigset_t before_;
+  bool by_kernel_ = false;
 };
 
 // Of several names of a file the same one, where that costs nothing.
@@ -71,9 +80,19 @@ bool is_script(const std::string& path) {
   return fd.valid() && ::read(fd.get(), head, 2) == 2 && head[0] == '#' && head[1] == '!';
 }
 
+Outcome late_outcome() {
+  return {.kind = Outcome::Kind::exited,
+          .value = kDeadlineStatus,
+          .reason = "deadline",
+          .message = "its time was over"};
+}
+
 os::Result<void> pass_on(Client& owner, std::uint32_t id, int number) {
   auto sent = owner.signal(id, number);
   if (!sent || number != SIGTSTP) return sent;
+  // What has no parent in its session, as a worker, isn't stopped by SIGTSTP (setpgid(2),
+  // orphaned).
+  if (sent = owner.signal(id, SIGSTOP); !sent) return sent;
   ::raise(SIGSTOP);
   return owner.signal(id, SIGCONT);  // whoever let us go on
 }
@@ -125,7 +144,8 @@ os::Result<Outcome> stand_for(Client& owner, const Invocation& invocation) {
       if (polled[0].revents == 0) continue;
       auto answer = owner.receive(false);
       if (!answer) {
-        if (answer.error().code == ECONNRESET) {
+        // Unread is the request, then, unless there was more.
+        if (answer.error().code == ECONNRESET && in_vain.empty()) {
           outcome = Outcome::not_run("refused", answer.error().message());
           break;
         }
@@ -142,6 +162,40 @@ os::Result<Outcome> stand_for(Client& owner, const Invocation& invocation) {
     for (const int number : in_vain) ::raise(number);
   }
   return outcome;
+}
+
+os::Result<Outcome> stand_for_process(const std::function<os::Result<Process>()>& start,
+                                      std::chrono::milliseconds time) {
+  Signals signals;
+  auto process = start();
+  if (!process) return std::unexpected(process.error());
+  std::int64_t due = os::now_ns() + time.count() * os::kNsPerMs;
+  bool late = false;
+  for (;;) {
+    const auto exit = process->wait_for(std::chrono::milliseconds(0));
+    if (!exit) return std::unexpected(exit.error());
+    if (*exit && late) return late_outcome();
+    if (*exit) return Outcome::of_wait_status((*exit)->status.wait_status());
+    if (const std::int64_t left = due - os::now_ns(); left > 0) {
+      pollfd polled[] = {{process->pidfd(), POLLIN, 0}, {signals.fd(), POLLIN, 0}};
+      const std::int64_t ms =
+          std::min<std::int64_t>((left + os::kNsPerMs - 1) / os::kNsPerMs, INT_MAX);
+      if (::poll(polled, 2, static_cast<int>(ms)) < 0 && errno != EINTR) {
+        return os::failed("wait for the tool");
+      }
+    } else {
+      // An error: it has just ended.
+      if (const auto sent = process->kill(late ? SIGKILL : SIGTERM); sent && !late) {
+        if (!process->kill(SIGCONT)) continue;
+      }
+      late = true;
+      due = os::now_ns() + kGraceNs;
+    }
+    while (const int number = signals.next()) {
+      if (!signals.by_kernel() && !process->kill(number)) break;
+      if (number == SIGTSTP) ::raise(SIGSTOP);
+    }
+  }
 }
 
 void end_like(const Outcome& outcome) {

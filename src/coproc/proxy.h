@@ -4,11 +4,13 @@
 // signals it, or looks at its status, means the tool.
 #pragma once
 
-#include <vector>
+#include <chrono>
+#include <functional>
 
 #include "coproc/client.h"
 #include "coproc/invocation.h"
 #include "os/result.h"
+#include "prewarm/process.h"
 
 namespace prewarm::coproc {
 
@@ -24,6 +26,11 @@ os::Result<Invocation> invocation_from_here(const std::string& path, char* const
 // tool was not run, has been raised again. An error: whether the tool has run isn't known, or only
 // in part.
 os::Result<Outcome> stand_for(Client& owner, const Invocation& invocation);
+
+// The same for `tool`, a child that `start` starts: it gets what was sent to this process alone
+// (what a terminal sends, it gets by itself), and SIGTERM when `time` is over, then SIGKILL.
+os::Result<Outcome> stand_for_process(const std::function<os::Result<Process>()>& start,
+                                      std::chrono::milliseconds time);
 
 // Ends this process as the tool ended. `outcome` says that it was run.
 [[noreturn]] void end_like(const Outcome& outcome);
