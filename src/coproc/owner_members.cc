@@ -101,7 +101,8 @@ void Owner::connection_lost(Member& member, const os::Result<void>& why) {
   if (member.gone) return;
   member.gone = true;
   const int code = why.error().code;
-  member.unread_lost = code == ECONNRESET;
+  // What was not even sent to its end can't have been read.
+  member.unread_lost = code == ECONNRESET || member.worker->client().wants_to_write();
   if (code == EPROTO) {
     member.at_fault = true;
     member.fault = why.error().subject;
@@ -223,6 +224,7 @@ void Owner::watch_member(Member& member) {
     return;
   }
   if (!member.jobs.empty() || member.state != Member::State::serving) return;
+  if (!member.pool->queue.empty()) return;  // it is about to be needed
   const auto idle = now_ - member.used;
   if (idle >= seconds(declaration.idle_seconds)) {
     retire(member);

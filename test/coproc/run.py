@@ -18,7 +18,7 @@ sys.path.append(str(HERE.parent / "faults"))  # faults_harness: cases, processes
 from coproc_harness.world import World
 from faults_harness import cases, processes, supervise
 
-AREAS = ("calls","workers")
+AREAS = ("calls", "workers", "clients", "owners", "pools", "each", "soak")
 
 
 def arguments():

@@ -143,7 +143,8 @@ class World:
         got = b""
         while len(got) < len(word):
             byte = os.read(process.stdout.fileno(), len(word) - len(got))
-            require(byte, f"{process.args[1:]} ended: {got!r} {self.result(process)}")
+            if not byte:
+                raise Failed(f"{process.args[1:]} ended: {got!r} {self.result(process)}")
             got += byte
         require(got == word, f"{process.args[1:]} said {got!r}")
 
