@@ -68,7 +68,7 @@ void define(CLI::App& app, CommandLine& line) {
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases = loop_cases();
-  for (auto more : {script_cases, to_main_cases, lambda_cases}) {
+  for (auto more : {script_cases, to_main_cases, coproc_cases, lambda_cases}) {
     for (Case& c : more()) cases.push_back(std::move(c));
   }
   return cases;
@@ -93,8 +93,8 @@ std::expected<std::vector<Case>, std::string> choose(std::vector<Case> cases,
 
 void list(const std::vector<Case>& cases) {
   for (const Case& c : cases) {
-    fmt::print("{:<14}{}\n", c.name, c.what);
-    for (const Demand& d : c.demands) fmt::print("{:<14}  floor: {}\n", "", demand_text(d));
+    fmt::print("{:<16}{}\n", c.name, c.what);
+    for (const Demand& d : c.demands) fmt::print("{:<16}  floor: {}\n", "", demand_text(d));
   }
 }
 

@@ -44,6 +44,8 @@ const char* kind_name(DemandKind kind) {
       return "time_ratio_within";
     case DemandKind::excess_ms_at_most:
       return "excess_ms_at_most";
+    case DemandKind::us_at_most:
+      return "us_at_most";
   }
   return "";
 }

@@ -94,7 +94,7 @@ std::string summary_text(const Report& report) {
   unsigned all = 0;
   for (const CaseReport& c : report.cases) {
     for (const Verdict& v : c.verdicts) {
-      lines += fmt::format("  {:<12}{}", c.name, verdict_line(v));
+      lines += fmt::format("  {:<16}{}", c.name, verdict_line(v));
       met += v.met;
       ++all;
     }

@@ -24,13 +24,21 @@ if(TARGET prewarm-bash)
           PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
 endif()
 
+# The package is where Debian's python3 looks if the prefix is /usr, and where `prewarm call --preload`
+# finds it in any case.
+install(DIRECTORY sdk/python/prewarm DESTINATION lib/python3/dist-packages
+        FILES_MATCHING PATTERN "*.py" PATTERN tests EXCLUDE)
+install(DIRECTORY sdk/c sdk/sh sdk/java DESTINATION share/prewarm/sdk USE_SOURCE_PERMISSIONS)
+
 install(FILES man/prewarm.1 DESTINATION share/man/man1)
 install(FILES man/prewarm_spawn.3 DESTINATION share/man/man3)
+install(FILES man/prewarm-coprocesses.5 DESTINATION share/man/man5)
 install(FILES man/prewarm_ring.7 DESTINATION share/man/man7)
 install(FILES completions/prewarm.bash DESTINATION share/bash-completion/completions RENAME prewarm)
 
 file(GLOB docs CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/README.md" "${PROJECT_SOURCE_DIR}/docs/*.md")
 install(FILES ${docs} DESTINATION share/doc/prewarm)
+install(DIRECTORY docs/protocol DESTINATION share/doc/prewarm)
 install(FILES LICENSE DESTINATION share/doc/prewarm)
 install(DIRECTORY LICENSES DESTINATION share/doc/prewarm)
 install(FILES LICENSES/README DESTINATION share/doc/prewarm RENAME copyright)

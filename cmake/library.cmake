@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# libprewarm: the ring, Command and posix_spawn, for other programs. libprewarm.so.0 and libprewarm.a, from
+# libprewarm: the ring, Command and posix_spawn, and workers in C, for other programs. libprewarm.so.0 and libprewarm.a, from
 # the same objects as the core; found by pkg-config and by find_package(prewarm), from wherever the tree has
 # been moved to.
 #
@@ -16,7 +16,9 @@ if(NOT TARGET prewarm_core_spawn OR PREWARM_SANITIZE OR PREWARM_FUZZ)
 endif()
 
 set(version_script "${PROJECT_SOURCE_DIR}/cmake/libprewarm.map")
-set(objects $<TARGET_OBJECTS:prewarm_core_spawn> $<TARGET_OBJECTS:prewarm_executor>)
+# prewarm_serve, the worker's side of a coprocess, is the same file that tools can take by itself.
+set(objects $<TARGET_OBJECTS:prewarm_core_spawn> $<TARGET_OBJECTS:prewarm_executor>
+            "${PROJECT_SOURCE_DIR}/sdk/c/prewarm_worker.c")
 add_library(prewarm_library SHARED ${objects})
 target_link_options(prewarm_library PRIVATE
   "-Wl,--version-script=${version_script}" -Wl,--exclude-libs,ALL -Wl,--no-undefined -Wl,--gc-sections -Wl,-z,now -Wl,-z,relro)
@@ -62,3 +64,5 @@ install(FILES "${PROJECT_BINARY_DIR}/generated/prewarm-config.cmake"
 install(FILES "${PROJECT_BINARY_DIR}/generated/prewarm.pc"
         DESTINATION "${pkgconfig_dir}" COMPONENT library)
 install(DIRECTORY include/prewarm DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT library)
+install(FILES sdk/c/prewarm_worker.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/prewarm" RENAME worker.h
+        COMPONENT library)

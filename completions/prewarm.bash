@@ -45,7 +45,7 @@ _prewarm() {
     if [[ $cur == -* ]]; then
       _prewarm_words --help --version
     else
-      _prewarm_words run plan doctor bench
+      _prewarm_words run plan doctor bench call pool nailgun
     fi
     return
   fi
@@ -54,7 +54,8 @@ _prewarm() {
   local -i i operands=0 commands=0
   for ((i = 2; i < COMP_CWORD; ++i)); do
     case ${COMP_WORDS[i]} in
-      --stats-json | --max-warm | --isolation | --html | --runs)
+      --stats-json | --max-warm | --isolation | --html | --runs | --pool | --affinity | --timeout | \
+        --preload | --declarations | -j | --jobs | --listen | --idle-seconds)
         if [[ ${COMP_WORDS[i + 1]-} == = ]]; then ((++i)); fi
         ((++i))
         ;;
@@ -96,6 +97,38 @@ _prewarm() {
       else
         _prewarm_programs
       fi
+      ;;
+    call)
+      if ((operands > 0)); then
+        _prewarm_files
+        return
+      fi
+      case $previous in
+        --declarations) _prewarm_files ;;
+        --pool | --affinity | --timeout | --preload | -j | --jobs) ;;
+        *)
+          if [[ $cur == -* ]]; then
+            _prewarm_words --pool --affinity --timeout --preload --declarations --no-batch --explain \
+              --each --progress --null --jobs --help
+          else
+            _prewarm_programs
+          fi
+          ;;
+      esac
+      ;;
+    pool)
+      case ${COMP_WORDS[2]} in
+        list | stats) _prewarm_words --json --help ;;
+        stop) _prewarm_programs ;;
+        serve) _prewarm_words --background --help ;;
+        *) _prewarm_words list stats stop serve --help ;;
+      esac
+      ;;
+    nailgun)
+      case $previous in
+        --listen | --idle-seconds) ;;
+        *) _prewarm_words --listen --idle-seconds --help ;;
+      esac
       ;;
     bench)
       case $previous in

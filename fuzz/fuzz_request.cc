@@ -94,6 +94,7 @@ void check_view(const Message& message, const RequestView& view, Rebuilt& out) {
   out.request.signal_mask = h.signal_mask;
   out.request.signal_ignored = h.signal_ignored;
   if ((h.flags & kRequestHasPgrp) != 0) out.request.process_group = h.pgrp;
+  out.request.first_argument = h.first_argument;
 }
 
 // Whether the text area is laid out as a writer does it: the texts of each open, one after the
@@ -119,7 +120,7 @@ bool is_canonical(const RequestView& view) {
   const RequestHeader& h = *view.header;
   const bool group = (h.flags & kRequestHasPgrp) != 0;
   return (h.flags & ~std::uint32_t{kRequestHasPgrp}) == 0 && (group || h.pgrp == 0) &&
-         h.unused == 0 && is_laid_out_in_order(view);
+         is_laid_out_in_order(view);
 }
 
 void check(const std::uint8_t* data, std::size_t size) {

@@ -21,6 +21,10 @@ void must_be_equal(const Settings& a, const Settings& b) {
   PREWARM_MUST(a.clone == b.clone);
   PREWARM_MUST(a.script == b.script);
   PREWARM_MUST(a.agent_path == b.agent_path);
+  PREWARM_MUST(a.coprocesses == b.coprocesses);
+  PREWARM_MUST(a.batch == b.batch);
+  PREWARM_MUST(a.declarations == b.declarations);
+  PREWARM_MUST(a.command == b.command);
 }
 
 }  // namespace
@@ -40,6 +44,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::replace(line.begin(), line.end(), '\n', ' ');
   Settings named;
   named.script = named.agent_path = named.stats_json = line;
+  named.declarations = named.command = line;
+  named.coprocesses = named.batch = {line, line};
   must_be_equal(Settings::from_text(named.to_text().c_str()), named);
 
   // On several lines it adds no settings of its own.

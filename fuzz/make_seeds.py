@@ -86,6 +86,10 @@ def settings():
     )
     yield "numbers", b"max_warm=4294967296\nmax_warm=-1\nmax_warm=\nmax_warm=0x10\nmax_warm= 7\n"
     yield "odd-lines", b"\n\n=\n==\nstats\nstats=\nunknown=1\nscript=\xff\xfe\r\nlast=1"
+    yield "coprocesses", (
+        b"coprocess=tool\ncoprocess=/opt/my tool=1\ncoprocess=\nbatch=/usr/bin/tool\n"
+        b"declarations=/home/me/coprocesses.toml\ncommand=/usr/bin/prewarm\n"
+    )
     yield "repeated", b"stats=1\nstats=0\nscript=a\nscript=b\nisolation=exec\nisolation=clone\n"
 
 
@@ -230,6 +234,85 @@ def chains():
     yield "many", clone + step("umask", HARD, value=0o22, rest=nothing) * 70
 
 
+# ---- Chunks of nailgun's clients: src/coproc/nailgun.h -------------------------------------------
+
+
+def chunk(kind, data=b""):
+    return struct.pack(">I", len(data)) + kind + data
+
+
+def nailgun():
+    command = chunk(b"A", b"a b") + chunk(b"A") + chunk(b"E", b"PATH=/bin") + chunk(b"E", b"odd") + chunk(b"D", b"/tmp")
+    run = command + chunk(b"C", b"tool")
+    yield "empty", b""
+    yield "run", run + chunk(b"0", b"input\n") + chunk(b"H") + chunk(b".")
+    yield "server", chunk(b"S") + chunk(b"1", b"out") + chunk(b"2", b"err") + chunk(b"X", b"143")
+    yield "no-directory", chunk(b"C", b"tool")
+    yield "odd", chunk(b"A", b"a\0b") + chunk(b"L", b"long")
+    yield "cut", run[:-2]
+    yield "large", run + b"\0\x10\0\1" + b"0"
+
+
+# ---- Coprocesses: docs/protocol, Bazel's worker protocol -------------------------------------------
+
+
+def messages():
+    yield "version", b"version 1 1\nversion 1\n"
+    yield "greeting", b"version 1 4\nversion 1\nimplementation x 1\nfeature concurrent 64\nfeature signal\n"
+    yield "argv", (
+        b"argv 7 8\narg cloudcopy\narg \narg a\\\\b\\nc\ncwd /home/ann\numask 0022\nclear-env \n"
+        b"env PYTHONPATH=.\nenv GREETING=two\\nlines\n"
+    )
+    yield "argv-streams", b"argv 1 4\narg x\nstdin /f/in\nstdout /f/out\nstderr /f/out\n"
+    yield "argv-for-owner", b"argv 1 5\narg x\nprogram /bin/x\naffinity a\nworkers 4\ntimeout-ms 100\n"
+    yield "status", b"status 7 1\nexit 0\n"
+    yield "status-usage", b"status 4294967295 6\nsignal 9\nuser-us 1\nsystem-us 2\nmax-rss-kib 3\nreason deadline\nretire \n"
+    yield "error", b"error 2 2\nreason cwd\nmessage gone\n"
+    yield "signal", b"signal 0 2\nrequest 1\nsignal 15\n"
+    yield "two", b"flush 1 0\nflush 2 0\n"
+    yield "cut", b"argv 7 5\narg cloudcopy\narg bar"
+    yield "odd-bytes", b"echo 1 1\nx \xff\x01\r\t \n"
+    yield "bad-escape", b"echo 1 1\nx \\t\n"
+    yield "nul", b"echo 1 1\nx a\0b\n"
+    yield "leading-zero", b"echo 01 0\n"
+    yield "too-many", b"echo 1 131073\n"
+
+
+def packets():
+    yield "one", b"\0" + b"5:hello,"
+    yield "several", b"\x23" + b"5:hello,0:,12:hello, world,"
+    yield "with-descriptors", b"\x02" + b"3:abc,3:def,3:ghi,"
+    yield "cut", b"\0" + b"5:hel"
+    yield "no-comma", b"\x11" + b"5:hello;"
+    yield "no-length", b"\0" + b":x,"
+    yield "leading-zero", b"\0" + b"05:hello,"
+    yield "too-long", b"\0" + b"999999999:x"
+    yield "ten-digits", b"\0" + b"0000000001"
+    yield "large", b"\x0f" + b"1000:" + b"x" * 1000 + b",1:y,"
+
+
+def with_length(message):
+    return bytes([len(message)]) + message
+
+
+def responses():
+    yield "json", b'{"exitCode": 1, "output": "a}\\"\\\\{", "requestId": 12, "wasCancelled": true}'
+    yield "json-two", b'{"requestId":1}\n{"requestId":2}\n'
+    yield "json-unknown", b'{"more": {"exitCode": [1, {}, null]}, "x": 1.5e3}'
+    yield "json-wrong-type", b'{"exitCode": "1"}'
+    yield "json-large-number", b'{"exitCode": 99999999999999999999}'
+    yield "json-cut", b'{"output": "abc'
+    yield "json-deep", b'{"a":' + b"[" * 70 + b"]" * 70 + b"}"
+    yield "json-empty", b" {} "
+    yield "proto", with_length(b"\x08\x01\x12\x03abc\x18\xac\x02\x20\x01")
+    yield "proto-negative", b"\x0b\x08" + b"\xff" * 9 + b"\x01"
+    yield "proto-unknown", with_length(b"\x28\x07\x32\x01z\x3912345678\x451234")
+    yield "proto-cut", b"\x20\x12\x1eabc"
+    yield "proto-group", b"\x02\x0b\x0c"
+    yield "proto-empty", b"\0"
+    yield "proto-too-long", b"\xff\xff\xff\xff\x0f"
+
+
 def main():
     corpus = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent / "corpus"
     kinds = {
@@ -238,6 +321,10 @@ def main():
         "fuzz_elf": programs,
         "fuzz_profile": profiles,
         "fuzz_chain": chains,
+        "fuzz_nailgun": nailgun,
+        "fuzz_message": messages,
+        "fuzz_fanos": packets,
+        "fuzz_bazel": responses,
     }
     for name, seeds in kinds.items():
         directory = corpus / name

@@ -398,9 +398,17 @@ static int enter_directory(const struct worker *w, const struct request *r) {
   return path == NULL ? fchdir(w->base_directory) == 0 : chdir(path) == 0;
 }
 
-static void set_umask(const struct worker *w, const struct request *r) {
+/* The mask that the request says; -1: it says something that is none. */
+static long wanted_umask(const struct worker *w, const struct request *r) {
   const char *text = find_field(r, "umask");
-  umask(text == NULL ? w->base_umask : (mode_t)(strtoul(text, NULL, 8) & 0777));
+  long mask = 0;
+  if (text == NULL) return (long)w->base_umask;
+  if (*text == '\0' || strlen(text) > 8) return -1;
+  for (; *text != '\0'; ++text) {
+    if (*text < '0' || *text > '7') return -1;
+    mask = mask * 8 + (*text - '0');
+  }
+  return mask > 0777 ? -1 : mask;
 }
 
 static void set_process_state(char **argv) {
@@ -429,13 +437,16 @@ static void run_tool(struct worker *w, struct request *r) {
   } else if (argc == 0) {
     close_descriptors(r);
     answer_error(w, r, "message", "an invocation has no field arg");
+  } else if (wanted_umask(w, r) < 0) {
+    close_descriptors(r);
+    answer_error(w, r, "message", "the field umask is no file mode mask");
   } else if (!enter_directory(w, r)) {
     close_descriptors(r);
     answer_error(w, r, "cwd", "the working directory can't be entered");
   } else {
     char **env = make_environment(w, r);
     environ = env;
-    set_umask(w, r);
+    umask((mode_t)wanted_umask(w, r));
     put_in_place(r->descriptors);
     begin_streams();
     set_process_state(argv);

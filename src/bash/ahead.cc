@@ -98,6 +98,7 @@ bool Front::was_launched(const std::string& path) const {
 }
 
 void Front::park(const char* path, char* const* env, unsigned want) {
+  if (is_coprocess(path, path)) return;
   const auto parked = pool_->park(path, env, want,
                                   settings_.clone ? park::Isolation::clone : park::Isolation::exec);
   if (!parked && parked.error() != Reason::limit_reached) {

@@ -7,11 +7,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bash/front.h"
+#include "coproc/proxy.h"
 
 namespace prewarm::bash {
 
@@ -45,28 +44,15 @@ void pass_signals_on(pid_t pid) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-// Ends this process as `status` says another one ended.
-[[noreturn]] void end_alike(int status) {
-  if (WIFSIGNALED(status)) {
-    const int sig = WTERMSIG(status);
-    // One core file is enough.
-    const rlimit none{0, 0};
-    ::setrlimit(RLIMIT_CORE, &none);
-    ::signal(sig, SIG_DFL);
-    sigset_t only;
-    sigemptyset(&only);
-    sigaddset(&only, sig);
-    ::sigprocmask(SIG_UNBLOCK, &only, nullptr);
-    ::raise(sig);
-  }
-  ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-}
-
 }  // namespace
 
 // Returns only if the exec has to happen.
 void Front::instead_of_exec(const char* path, char* const* argv, char* const* env) {
   if (!enabled_ || !tally_.created()) return;
+  if (is_coprocess(argv[0], path)) {
+    count(path, Rung::cold, have_it_done(path, argv, env));
+    return;
+  }
   const Reason reason = broker_exec(path, argv, env);
   count(path, Rung::cold, fork_reason_ != Reason::none ? fork_reason_ : reason);
 }
@@ -135,7 +121,7 @@ void Front::broker(const park::Claim& claim) {
   pass_signals_on(claim.pid);
   int status = 0;
   if (!upstream_->wait_brokered(claim, status)) ::_exit(127);
-  end_alike(status);
+  coproc::end_like(coproc::Outcome::of_wait_status(status));
 }
 
 }  // namespace prewarm::bash

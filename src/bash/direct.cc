@@ -115,7 +115,9 @@ pid_t Front::launch_simple() {
   order.env = export_env;
   pid_t pid = 0;
   Reason reason = Reason::none;
-  if (pool_ == nullptr && upstream_ == nullptr) {
+  if (is_coprocess(this_command_name, order.path)) {
+    reason = Reason::coprocess;
+  } else if (pool_ == nullptr && upstream_ == nullptr) {
     reason = nothing_parked();
   } else if (!fill_descriptors(order)) {
     reason = Reason::too_many_descriptors;

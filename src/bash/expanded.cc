@@ -117,6 +117,7 @@ Reason Front::resolve(SIMPLE_COM* command, Order& order) {
     return order.is_echo ? Reason::none : Reason::side_effects;
   }
   if (const Reason r = find_program(name, order); r != Reason::none) return r;
+  if (is_coprocess(name.c_str(), order.path)) return Reason::coprocess;
   if (!fill_descriptors(order)) return Reason::too_many_descriptors;
   return Reason::none;
 }

@@ -86,6 +86,11 @@ void Front::start(const launch::Settings& settings) {
   self_ = ::getpid();
   living_ = js.c_living;
   ignored_at_start_ = ignored_now();
+  coprocesses_ = declared_by(settings_);
+  if (!coprocesses_.commands.empty()) {
+    start_limits_ = StartLimits::now();
+    start_descriptors_.note();
+  }
   prepared_ = true;
 }
 
@@ -169,6 +174,8 @@ void Front::count(const char* path, Rung rung, Reason reason) {
 // that this was the reason.
 pid_t Front::cold(const char* path, Reason reason) {
   fork_reason_ = reason;
+  // How long a coprocess takes says nothing of cold launches.
+  if (reason == Reason::coprocess) return 0;
   timed_.path = path;
   timed_.pid = 0;
   timed_.start_ns = os::now_ns();

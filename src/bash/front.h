@@ -7,7 +7,8 @@
 // process can serve exactly, `instead_of_fork` releases that process and its pid is what fork
 // returns (a *direct* launch: the process is bash's own child, made ahead of time). Where a forked
 // subshell of bash execs, `instead_of_exec` has the shell's parked process do it and passes on its
-// end (a *brokered* launch). In every other case fork and exec happen as always.
+// end (a *brokered* launch). A child that is about to exec a command that is declared a coprocess
+// stays as its proxy. In every other case fork and exec happen as always.
 //
 // One Front per process; a forked subshell inherits a copy and drops what isn't its own.
 #pragma once
@@ -23,9 +24,11 @@
 
 #include "bash/attributes.h"
 #include "bash/bash_api.h"
+#include "bash/coprocess.h"
 #include "bash/descriptors.h"
 #include "bash/scan.h"
 #include "bash/tally.h"
+#include "coproc/declarations.h"
 #include "launch/profile.h"
 #include "launch/settings.h"
 #include "park/pool.h"
@@ -224,6 +227,11 @@ class Front {
   Reason launch_pipeline(std::vector<Order>& orders, int out, bool other_parent, pid_t& pid);
   bool connect(std::vector<Order>& orders, int out, std::vector<os::Fd>& pipes);
 
+  // coprocess.cc: commands that workers run
+  bool is_coprocess(const char* called, const std::string& path) const;
+  Reason may_be_done() const;
+  Reason have_it_done(const char* path, char* const* argv, char* const* env);
+
   // brokered.cc
   Reason may_broker() const;
   Reason broker_exec(const char* path, char* const* argv, char* const* env);
@@ -284,6 +292,9 @@ class Front {
   bool outdated_ = false;          // our parked processes inherited what no longer holds
   std::vector<std::pair<std::string, Reason>> refusals_;  // programs that can't be parked, and why
   Tally tally_;
+  coproc::Declarations coprocesses_;
+  StartLimits start_limits_;  // only with coprocesses, like what follows
+  StartDescriptors start_descriptors_;
   // Parking ahead.
   unsigned processors_ = 1;
   bool ahead_ = false;    // there may be something left to park

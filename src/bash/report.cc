@@ -12,7 +12,8 @@ using launch::Reason;
 
 struct Row {
   const CommandTally* command;
-  std::uint32_t launches[3];
+  std::uint32_t launches[kRungs];
+  std::uint32_t all;
   double saved_ms;
   bool saved_known;
 };
@@ -24,8 +25,11 @@ double mean_ms(const CommandTally& c, Rung rung) {
 }
 
 Row row_of(const CommandTally& c) {
-  Row row{&c, {}, 0, false};
-  for (unsigned i = 0; i < 3; ++i) row.launches[i] = c.launches[i].load();
+  Row row{&c, {}, 0, 0, false};
+  for (unsigned i = 0; i < kRungs; ++i) {
+    row.launches[i] = c.launches[i].load();
+    row.all += row.launches[i];
+  }
   const double cold = mean_ms(c, Rung::cold);
   const double warm = mean_ms(c, Rung::direct);
   if (cold >= 0 && warm >= 0) {
@@ -40,10 +44,8 @@ std::vector<Row> rows_of(const Tally& tally) {
   for (unsigned i = 0; i < tally.size(); ++i) {
     if (tally.at(i).state.load() == 2) rows.push_back(row_of(tally.at(i)));
   }
-  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
-    return a.launches[0] + a.launches[1] + a.launches[2] >
-           b.launches[0] + b.launches[1] + b.launches[2];
-  });
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const Row& a, const Row& b) { return a.all > b.all; });
   return rows;
 }
 
@@ -87,12 +89,13 @@ const char* base_name(const char* path) {
 
 std::string stats_table(const Tally& tally) {
   std::string out;
-  print(out, "prewarm: launches by rung (direct and brokered are warm)\n");
-  print(out, "%-28s %8s %8s %8s %12s\n", "command", "direct", "brokered", "cold", "saved (est.)");
+  print(out, "prewarm: launches by rung (direct, brokered and by a coprocess are warm)\n");
+  print(out, "%-28s %8s %8s %9s %8s %12s\n", "command", "direct", "brokered", "coprocess", "cold",
+        "saved (est.)");
   double total = 0;
   for (const Row& row : rows_of(tally)) {
-    print(out, "%-28s %8u %8u %8u ", base_name(row.command->path), row.launches[0], row.launches[1],
-          row.launches[2]);
+    print(out, "%-28s %8u %8u %9u %8u ", base_name(row.command->path), row.launches[0],
+          row.launches[1], row.launches[2], row.launches[3]);
     if (row.saved_known) {
       print(out, "%9.1f ms\n", row.saved_ms);
       total += row.saved_ms;
@@ -119,8 +122,8 @@ std::string stats_json(const Tally& tally) {
     first = false;
     out += "{\"command\":" + json_string(base_name(row.command->path)) +
            ",\"path\":" + json_string(row.command->path);
-    print(out, ",\"direct\":%u,\"brokered\":%u,\"cold\":%u", row.launches[0], row.launches[1],
-          row.launches[2]);
+    print(out, ",\"direct\":%u,\"brokered\":%u,\"coprocess\":%u,\"cold\":%u", row.launches[0],
+          row.launches[1], row.launches[2], row.launches[3]);
     if (row.saved_known) print(out, ",\"saved_ms_estimate\":%.3f", row.saved_ms);
     out += ",\"reasons\":{";
     bool first_reason = true;

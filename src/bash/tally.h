@@ -11,15 +11,16 @@
 
 namespace prewarm::bash {
 
-enum class Rung : std::uint32_t { direct, brokered, cold };
+enum class Rung : std::uint32_t { direct, brokered, coprocess, cold };
+inline constexpr unsigned kRungs = 4;
 
 struct CommandTally {
-  std::atomic<std::uint32_t> state;        // 0 free, 1 being written, 2 valid
-  char path[244];                          // as found by the PATH search, or the name if not found
-  std::atomic<std::uint32_t> launches[3];  // by Rung
+  std::atomic<std::uint32_t> state;  // 0 free, 1 being written, 2 valid
+  char path[244];                    // as found by the PATH search, or the name if not found
+  std::atomic<std::uint32_t> launches[kRungs];  // by Rung
   std::atomic<std::uint32_t> reasons[static_cast<unsigned>(launch::Reason::count_)];
-  std::atomic<std::uint32_t> timed[3];  // launches whose time from fork to wait was taken
-  std::atomic<std::uint64_t> elapsed_ns[3];
+  std::atomic<std::uint32_t> timed[kRungs];  // launches whose time from fork to wait was taken
+  std::atomic<std::uint64_t> elapsed_ns[kRungs];
   std::atomic<std::uint32_t> main_launches;  // called for by the main shell, not a subshell
 };
 

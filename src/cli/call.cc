@@ -16,6 +16,7 @@
 #include "cli/call_each.h"
 #include "cli/commands.h"
 #include "cli/locate.h"
+#include "coproc/batch_proxy.h"
 #include "coproc/declarations.h"
 #include "coproc/owner_client.h"
 #include "coproc/proxy.h"

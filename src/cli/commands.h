@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "coproc/adapter.h"
+
 namespace prewarm::cli {
 
 inline constexpr int kUsageError = 2;
@@ -21,8 +23,14 @@ struct RunOptions {
   std::vector<std::string> arguments;  // script and its arguments; for -c the text comes first
 };
 
+struct AdaptOptions {
+  std::string protocol;
+  coproc::AdapterOptions adapter;
+};
+
 int run(const RunOptions& options);
 int plan(const std::string& script, bool json);
+int adapt(const AdaptOptions& options);
 int doctor(const std::vector<std::string>& programs, bool json);
 
 // "prewarm: TEXT" on standard error.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 
@@ -8,6 +9,7 @@
 #include "cli/bench_spawn_caller.h"
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/nailgun.h"
 #include "cli/pool.h"
 #include "prewarm_config.h"
 
@@ -122,6 +124,21 @@ int run_pool(const CLI::App& app, const PoolOptions& options) {
   return pool_serve(options.background);
 }
 
+void add_nailgun(CLI::App& app, NailgunListenOptions& options) {
+  auto* nailgun = app.add_subcommand(
+      "nailgun", "Listen for nailgun's clients, and have workers run their commands");
+  nailgun->footer("ADDRESS is PORT, HOST:PORT with a host of this machine, or local:PATH.");
+  nailgun->add_option("--listen", options.address, "Where to listen")
+      ->type_name("ADDRESS")
+      ->capture_default_str();
+  nailgun
+      ->add_option("--idle-seconds", options.idle_seconds,
+                   "End after so long without a client; 0: never")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 86'400 * 30));
+}
+
 void add_bench(CLI::App& app, BenchSpawnOptions& options) {
   auto* bench = app.add_subcommand("bench", "Measure what this machine makes of starting programs");
   bench->require_subcommand(1);
@@ -146,6 +163,32 @@ void add_bench_spawn_caller(CLI::App& app, SpawnCallerOptions& options) {
   caller->add_option("MIB", options.mib)->required();
   caller->add_option("TOUCHED", options.touched)->required();
   caller->add_option("THREADS", options.threads)->required();
+}
+
+// Started by the owner of pools; not for people.
+void add_adapt(CLI::App& app, AdaptOptions& options) {
+  auto& adapter = options.adapter;
+  auto* adapt = app.add_subcommand("adapt")->group("");
+  adapt->add_option("PROTOCOL", options.protocol)->required();
+  adapt->add_option("COMMAND", adapter.command);
+  adapt->add_option("--start-seconds", adapter.start_seconds)->check(CLI::Range(1, 3600));
+  adapt->add_flag("--no-stdin{false}", adapter.takes_stdin);
+  adapt->add_option("--multiplex", adapter.multiplex)->check(CLI::Range(1, 1024));
+  adapt->add_option("--keep", adapter.keep)->check(CLI::Range(0, 1000));
+  adapt->add_flag("--cancel", adapter.can_cancel);
+  adapt->add_flag("--argfile", adapter.argument_file);
+  adapt->add_option_function<std::string>("--umask", [&adapter](const std::string& mask) {
+    const auto* end = mask.data() + mask.size();
+    const auto [last, error] = std::from_chars(mask.data(), end, adapter.umask, 8);
+    if (error != std::errc() || last != end || adapter.umask > 0777) {
+      throw CLI::ValidationError("--umask", "not an octal number up to 0777: " + mask);
+    }
+  });
+  adapt
+      ->add_option_function<std::string>(
+          "--output",
+          [&adapter](const std::string& to) { adapter.output_to_stdout = to == "stdout"; })
+      ->check(CLI::IsMember({"stdout", "stderr"}));
 }
 
 // `run [OPTIONS] -- SCRIPT` is `run [OPTIONS] SCRIPT`, and so with `call`; CLI11 has another
@@ -173,6 +216,7 @@ int drop_end_of_options(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace prewarm::cli;
+  // Not for people, and its arguments are somebody else's command.
   argc = drop_end_of_options(argc, argv);
   CLI::App app("Starts programs from processes that are already warm.", "prewarm");
   app.set_version_flag("--version", std::string("prewarm ") + PREWARM_VERSION);
@@ -188,10 +232,14 @@ int main(int argc, char** argv) {
   add_call(app, call_options);
   PoolOptions pool_options;
   add_pool(app, pool_options);
+  NailgunListenOptions nailgun_options;
+  add_nailgun(app, nailgun_options);
   BenchSpawnOptions bench_options;
   add_bench(app, bench_options);
   SpawnCallerOptions caller_options;
   add_bench_spawn_caller(app, caller_options);
+  AdaptOptions adapt_options;
+  add_adapt(app, adapt_options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {
@@ -204,7 +252,9 @@ int main(int argc, char** argv) {
   if (app.got_subcommand("doctor")) return doctor(programs, json);
   if (app.got_subcommand("call")) return call(call_options);
   if (app.got_subcommand("pool")) return run_pool(app, pool_options);
+  if (app.got_subcommand("nailgun")) return nailgun(nailgun_options);
   if (app.got_subcommand("bench")) return bench_spawn(bench_options);
   if (app.got_subcommand("bench-spawn-caller")) return bench_spawn_caller(caller_options);
+  if (app.got_subcommand("adapt")) return adapt(adapt_options);
   return run(run_options);
 }

@@ -13,6 +13,7 @@
 
 #include "cli/commands.h"
 #include "cli/locate.h"
+#include "coproc/declarations.h"
 #include "launch/reason.h"
 #include "launch/settings.h"
 #include "park/part.h"
@@ -112,6 +113,33 @@ std::vector<std::string> environment(const std::string& bash, const std::string&
   std::_Exit(error == ENOENT ? 127 : 126);
 }
 
+// Tells the loadable which commands are coprocesses. If that can't be told they are run as always.
+void add_declarations(launch::Settings& settings) {
+  // A variable in an environment has at most 128 KiB, and a script that isn't run at all is worse.
+  constexpr std::size_t kMostText = 65536;
+  const std::string file = coproc::declarations_path();
+  const auto declared = coproc::read_declarations(file);
+  if (!declared) {
+    complain(declared.error().message() + "; no command is a coprocess");
+    return;
+  }
+  if (declared->commands.empty()) return;
+  char real[PATH_MAX];
+  if (::realpath(file.c_str(), real) == nullptr) return;
+  launch::Settings with = settings;
+  with.declarations = real;
+  with.command = find_command();
+  for (const auto& command : declared->commands) {
+    const bool is_batch = command.protocol == coproc::Protocol::batch;
+    (is_batch ? with.batch : with.coprocesses).push_back(command.name);
+  }
+  if (with.to_text().size() > kMostText) {
+    complain(file + ": too many commands for a script's start; none is a coprocess");
+    return;
+  }
+  settings = std::move(with);
+}
+
 launch::Settings settings_of(const RunOptions& options) {
   launch::Settings s;
   s.stats = options.stats;
@@ -123,6 +151,7 @@ launch::Settings settings_of(const RunOptions& options) {
   if (!options.is_command && !options.arguments.empty()) {
     s.script = profile_key(options.arguments[0]);
   }
+  if (options.max_warm > 0) add_declarations(s);
   return s;
 }
 

@@ -16,12 +16,6 @@ constexpr int kMaxSignal = 64;
 constexpr unsigned kMaxWorkers = 1024;
 constexpr std::string_view kConcurrent = "concurrent ";
 
-std::string octal(mode_t mask) {
-  char text[8];
-  std::snprintf(text, sizeof text, "%04o", static_cast<unsigned>(mask & 07777));
-  return text;
-}
-
 std::optional<mode_t> parse_octal(std::string_view text) {
   unsigned value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 8);
@@ -92,6 +86,12 @@ void read_usage(const Message& message, Outcome& outcome) {
 
 }  // namespace
 
+std::string umask_text(mode_t mask) {
+  char text[8];
+  std::snprintf(text, sizeof text, "%04o", static_cast<unsigned>(mask & 07777));
+  return text;
+}
+
 const char* Invocation::variable(std::string_view name) const {
   for (auto v = environment.rbegin(); v != environment.rend(); ++v) {
     if (v->size() > name.size() && v->starts_with(name) && (*v)[name.size()] == '=') {
@@ -111,7 +111,7 @@ Message to_message(const Invocation& invocation, std::uint32_t id) {
   message.fields.reserve(invocation.arguments.size() + invocation.environment.size() + 10);
   for (const auto& a : invocation.arguments) message.add("arg", a);
   if (invocation.directory) message.add("cwd", *invocation.directory);
-  if (invocation.umask) message.add("umask", octal(*invocation.umask));
+  if (invocation.umask) message.add("umask", umask_text(*invocation.umask));
   if (invocation.clear_environment) message.add("clear-env");
   for (const auto& v : invocation.environment) message.add("env", v);
   for (const auto& [name, member, is_path] : kTextFields) {

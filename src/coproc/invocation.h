@@ -16,6 +16,9 @@
 
 namespace prewarm::coproc {
 
+// As the protocol has it: "0022".
+std::string umask_text(mode_t mask);
+
 // A request to run a tool once. What is called optional has an empty value if it isn't there.
 struct Invocation {
   std::vector<std::string> arguments;  // at least the name

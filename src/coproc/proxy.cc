@@ -10,63 +10,45 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <climits>
 #include <cstdlib>
 
-#include "os/clock.h"
 #include "os/fd.h"
 
 namespace prewarm::coproc {
 namespace {
 
-constexpr std::int64_t kGraceNs = 2 * os::kNsPerSecond;  // between SIGTERM and SIGKILL
+constexpr std::uint64_t bit(int number) { return std::uint64_t{1} << (number - 1); }
 
-// Those that people and programs send, and a terminal. Others come from the process's own doings.
-constexpr int kPassedOn[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
-                             SIGUSR2, SIGALRM, SIGCONT, SIGTSTP, SIGWINCH};
-
-bool is_ignored(int number) {
-  struct sigaction now;
-  return ::sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+sigset_t set_of(std::uint64_t bits) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int number = 1; number < NSIG; ++number) {
+    if ((bits & bit(number)) != 0) sigaddset(&set, number);
+  }
+  return set;
 }
 
-// Makes signals readable for as long as it lives.
-class Signals {
- public:
-  Signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int number : kPassedOn) {
-      if (!is_ignored(number)) sigaddset(&set, number);
-    }
-    ::sigprocmask(SIG_BLOCK, &set, &before_);
-    // What the caller had blocked stays with him.
-    for (const int number : kPassedOn) {
-      if (sigismember(&before_, number) == 1) sigdelset(&set, number);
-    }
-    fd_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+// What may come from outside and would have reached the tool. Not: what can't be caught, what the
+// kernel sends to who has made a mistake, and the ends of children.
+std::uint64_t passed_on() {
+  constexpr int kNot[] = {SIGKILL, SIGSTOP, SIGCHLD, SIGSEGV, SIGBUS,
+                          SIGILL,  SIGFPE,  SIGTRAP, SIGSYS};
+  std::uint64_t bits = ~std::uint64_t{0};
+  for (const int number : kNot) bits &= ~bit(number);
+  sigset_t blocked;
+  ::sigprocmask(SIG_SETMASK, nullptr, &blocked);
+  for (int number = 1; number < NSIG; ++number) {
+    struct sigaction now;
+    // Of those between the kernel's first real-time signal and the C library's first the library
+    // tells nothing: they are its own.
+    const bool known = ::sigaction(number, nullptr, &now) == 0;
+    const bool is_ignored = known && now.sa_handler == SIG_IGN;
+    // What the caller has blocked stays with him.
+    if (!known || is_ignored || sigismember(&blocked, number) == 1) bits &= ~bit(number);
   }
-  ~Signals() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
-  Signals(const Signals&) = delete;
-  Signals& operator=(const Signals&) = delete;
-
-  int fd() const { return fd_.get(); }
-  int next() {  // 0: none
-    signalfd_siginfo info;
-    const auto n = ::read(fd_.get(), &info, sizeof info);
-    if (n != static_cast<ssize_t>(sizeof info)) return 0;
-    by_kernel_ = info.ssi_code == SI_KERNEL;
-    return static_cast<int>(info.ssi_signo);
-  }
-  // Whether the last one came from a terminal, which sends to the whole group.
-  bool by_kernel() const { return by_kernel_; }
-
- private:
-  os::Fd fd_;
-  sigset_t before_;
-  bool by_kernel_ = false;
-};
+  return bits;
+}
 
 // Of several names of a file the same one, where that costs nothing.
 std::string absolute(std::string_view path, const std::string& directory) {
@@ -80,21 +62,104 @@ bool is_script(const std::string& path) {
   return fd.valid() && ::read(fd.get(), head, 2) == 2 && head[0] == '#' && head[1] == '!';
 }
 
-Outcome late_outcome() {
-  return {.kind = Outcome::Kind::exited,
-          .value = kDeadlineStatus,
-          .reason = "deadline",
-          .message = "its time was over"};
+// One request, from the sending of it to its end.
+class Proxy {
+ public:
+  explicit Proxy(Client& owner) : owner_(owner) {}
+  os::Result<Outcome> run(const Invocation& invocation);
+
+ private:
+  os::Result<Outcome> exchange(const Invocation& invocation);
+  os::Result<Outcome> lost(const Error& error) const;
+  void pass_on_all();
+  void stop(int number);
+
+  Client& owner_;
+  os::Fd signals_;
+  std::uint32_t id_ = 0;
+  bool sent_ = false;         // the whole request
+  bool signalled_ = false;    // more has been sent after it
+  std::uint64_t passed_ = 0;  // signals that were passed on
+};
+
+os::Result<Outcome> Proxy::run(const Invocation& invocation) {
+  const sigset_t set = set_of(passed_on());
+  sigset_t before;
+  ::sigprocmask(SIG_BLOCK, &set, &before);
+  signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  auto outcome = signals_.valid() ? exchange(invocation)
+                                  : os::Result<Outcome>(Outcome::not_run("refused", "no signalfd"));
+  if (outcome && !outcome->was_run()) {
+    for (int number = 1; number < NSIG; ++number) {
+      if ((passed_ & bit(number)) != 0) ::kill(::getpid(), number);
+    }
+  }
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  return outcome;
 }
 
-os::Result<void> pass_on(Client& owner, std::uint32_t id, int number) {
-  auto sent = owner.signal(id, number);
-  if (!sent || number != SIGTSTP) return sent;
-  // What has no parent in its session, as a worker, isn't stopped by SIGTSTP (setpgid(2),
-  // orphaned).
-  if (sent = owner.signal(id, SIGSTOP); !sent) return sent;
-  ::raise(SIGSTOP);
-  return owner.signal(id, SIGCONT);  // whoever let us go on
+os::Result<Outcome> Proxy::exchange(const Invocation& invocation) {
+  const auto id = owner_.send(invocation, {0, 1, 2}, false);
+  // Not all of it has gone: nobody runs it.
+  if (!id) return Outcome::not_run("refused", id.error().message());
+  id_ = *id;
+  sent_ = !owner_.wants_to_write();
+  for (;;) {
+    const auto events = static_cast<short>(POLLIN | (owner_.wants_to_write() ? POLLOUT : 0));
+    pollfd polled[] = {{owner_.fd(), events, 0}, {signals_.get(), POLLIN, 0}};
+    if (::poll(polled, 2, -1) < 0 && errno != EINTR) return os::failed("wait for the tool");
+    // As long as nobody has the whole request a signal is this process's.
+    if (!sent_ && polled[1].revents != 0) return Outcome::not_run("cancelled", "a signal came");
+    pass_on_all();
+    // What can't be sent is told by the answer, or by its absence.
+    if (owner_.wants_to_write()) (void)owner_.flush();
+    sent_ = sent_ || !owner_.wants_to_write();
+    const auto answer = owner_.receive(false);
+    if (!answer) return lost(answer.error());
+    if (!*answer) continue;
+    auto outcome = outcome_of(**answer);
+    if (!outcome) return os::failed_with(EPROTO, "read an answer", outcome.error());
+    return std::move(*outcome);
+  }
+}
+
+// The owner has gone without an answer. It has run nothing that it has not read; but what it has
+// not read may also have been a signal.
+os::Result<Outcome> Proxy::lost(const Error& error) const {
+  if (!sent_ || (error.code == ECONNRESET && !signalled_)) {
+    return Outcome::not_run("refused", error.message());
+  }
+  return std::unexpected(error);
+}
+
+void Proxy::pass_on_all() {
+  signalfd_siginfo info;
+  while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    const int number = static_cast<int>(info.ssi_signo);
+    signalled_ = true;
+    if (number == SIGTSTP || number == SIGTTIN || number == SIGTTOU) {
+      stop(number);
+    } else {
+      passed_ |= bit(number);
+      (void)owner_.signal(id_, number);
+    }
+  }
+}
+
+// The worker is in a session of its own, where nobody could continue it: the kernel ignores SIGTSTP
+// and its like there. So it gets SIGSTOP; and this process stops as the signal has it, so that its
+// parent sees which it was.
+void Proxy::stop(int number) {
+  (void)owner_.signal(id_, SIGSTOP);
+  ::signal(number, SIG_DFL);
+  ::raise(number);
+  const sigset_t only = set_of(bit(number));
+  ::sigprocmask(SIG_UNBLOCK, &only, nullptr);
+  ::sigprocmask(SIG_BLOCK, &only, nullptr);
+  // If it has not stopped us (nobody could continue us, either), no SIGCONT will come.
+  sigset_t waiting;
+  ::sigpending(&waiting);
+  if (sigismember(&waiting, SIGCONT) == 0) (void)owner_.signal(id_, SIGCONT);
 }
 
 }  // namespace
@@ -104,11 +169,11 @@ os::Result<Invocation> invocation_from_here(const std::string& path, char* const
   Invocation invocation;
   for (char* const* a = argv; *a != nullptr; ++a) invocation.arguments.emplace_back(*a);
   for (char* const* v = env; *v != nullptr; ++v) {
-    // What has no name can't be told, and few programs could see it.
     const std::string_view variable = *v;
-    if (const auto equals = variable.find('='); equals != 0 && equals != variable.npos) {
-      invocation.environment.emplace_back(variable);
+    if (const auto equals = variable.find('='); equals == 0 || equals == variable.npos) {
+      return os::failed_with(EINVAL, "tell the environment variable", *v);
     }
+    invocation.environment.emplace_back(variable);
   }
   invocation.clear_environment = true;
   char directory[PATH_MAX];
@@ -125,77 +190,7 @@ os::Result<Invocation> invocation_from_here(const std::string& path, char* const
 }
 
 os::Result<Outcome> stand_for(Client& owner, const Invocation& invocation) {
-  std::vector<int> in_vain;
-  Outcome outcome;
-  {
-    Signals signals;
-    const auto id = owner.send(invocation, {0, 1, 2});
-    if (!id) {
-      // Not all of it has gone: nobody runs it.
-      return Outcome::not_run("refused", id.error().message());
-    }
-    for (;;) {
-      pollfd polled[] = {{owner.fd(), POLLIN, 0}, {signals.fd(), POLLIN, 0}};
-      if (::poll(polled, 2, -1) < 0 && errno != EINTR) return os::failed("wait for the tool");
-      while (const int number = signals.next()) {
-        in_vain.push_back(number);
-        if (const auto sent = pass_on(owner, *id, number); !sent) break;  // the answer says why
-      }
-      if (polled[0].revents == 0) continue;
-      auto answer = owner.receive(false);
-      if (!answer) {
-        // Unread is the request, then, unless there was more.
-        if (answer.error().code == ECONNRESET && in_vain.empty()) {
-          outcome = Outcome::not_run("refused", answer.error().message());
-          break;
-        }
-        return std::unexpected(answer.error());
-      }
-      if (!*answer) continue;
-      auto read = outcome_of(**answer);
-      if (!read) return os::failed_with(EPROTO, "read an answer", read.error());
-      outcome = std::move(*read);
-      break;
-    }
-  }
-  if (!outcome.was_run()) {
-    for (const int number : in_vain) ::raise(number);
-  }
-  return outcome;
-}
-
-os::Result<Outcome> stand_for_process(const std::function<os::Result<Process>()>& start,
-                                      std::chrono::milliseconds time) {
-  Signals signals;
-  auto process = start();
-  if (!process) return std::unexpected(process.error());
-  std::int64_t due = os::now_ns() + time.count() * os::kNsPerMs;
-  bool late = false;
-  for (;;) {
-    const auto exit = process->wait_for(std::chrono::milliseconds(0));
-    if (!exit) return std::unexpected(exit.error());
-    if (*exit && late) return late_outcome();
-    if (*exit) return Outcome::of_wait_status((*exit)->status.wait_status());
-    if (const std::int64_t left = due - os::now_ns(); left > 0) {
-      pollfd polled[] = {{process->pidfd(), POLLIN, 0}, {signals.fd(), POLLIN, 0}};
-      const std::int64_t ms =
-          std::min<std::int64_t>((left + os::kNsPerMs - 1) / os::kNsPerMs, INT_MAX);
-      if (::poll(polled, 2, static_cast<int>(ms)) < 0 && errno != EINTR) {
-        return os::failed("wait for the tool");
-      }
-    } else {
-      // An error: it has just ended.
-      if (const auto sent = process->kill(late ? SIGKILL : SIGTERM); sent && !late) {
-        if (!process->kill(SIGCONT)) continue;
-      }
-      late = true;
-      due = os::now_ns() + kGraceNs;
-    }
-    while (const int number = signals.next()) {
-      if (!signals.by_kernel() && !process->kill(number)) break;
-      if (number == SIGTSTP) ::raise(SIGSTOP);
-    }
-  }
+  return Proxy(owner).run(invocation);
 }
 
 void end_like(const Outcome& outcome) {

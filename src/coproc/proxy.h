@@ -4,19 +4,17 @@
 // signals it, or looks at its status, means the tool.
 #pragma once
 
-#include <chrono>
-#include <functional>
+#include <vector>
 
 #include "coproc/client.h"
 #include "coproc/invocation.h"
 #include "os/result.h"
-#include "prewarm/process.h"
 
 namespace prewarm::coproc {
 
 // An invocation as this process would make it by execve(2) of `path` now: with its directory and
 // umask. A script is told its path in place of its name, as the kernel does it. An error if the
-// directory has no path.
+// directory has no path, or something in `env` is no variable.
 os::Result<Invocation> invocation_from_here(const std::string& path, char* const* argv,
                                             char* const* env);
 
@@ -26,11 +24,6 @@ os::Result<Invocation> invocation_from_here(const std::string& path, char* const
 // tool was not run, has been raised again. An error: whether the tool has run isn't known, or only
 // in part.
 os::Result<Outcome> stand_for(Client& owner, const Invocation& invocation);
-
-// The same for `tool`, a child that `start` starts: it gets what was sent to this process alone
-// (what a terminal sends, it gets by itself), and SIGTERM when `time` is over, then SIGKILL.
-os::Result<Outcome> stand_for_process(const std::function<os::Result<Process>()>& start,
-                                      std::chrono::milliseconds time);
 
 // Ends this process as the tool ended. `outcome` says that it was run.
 [[noreturn]] void end_like(const Outcome& outcome);

@@ -126,6 +126,39 @@ std::string search(const std::string& name, const Invocation& invocation) {
   }
 }
 
+bool is_bazel(Protocol protocol) {
+  return protocol == Protocol::bazel_json || protocol == Protocol::bazel_proto;
+}
+
+void add_adapter_options(const Invocation& invocation, const Declaration& declaration,
+                         std::vector<std::string>& command) {
+  if (declaration.protocol == Protocol::fcli && !declaration.takes_stdin) {
+    command.push_back("--no-stdin");
+  }
+  if (declaration.protocol != Protocol::ready) {
+    // A little less than the owner's patience, so that the adapter can still say what is wrong.
+    const unsigned seconds = std::max(declaration.start_seconds, 2U) - 1;
+    command.insert(command.end(), {"--start-seconds", std::to_string(seconds)});
+  }
+  // Bazel's workers are not told of it.
+  if (is_bazel(declaration.protocol) && invocation.umask) {
+    command.insert(command.end(), {"--umask", umask_text(*invocation.umask)});
+  }
+  command.insert(command.end(), declaration.adapter_options.begin(),
+                 declaration.adapter_options.end());
+}
+
+// The Python file that imports modules and then is ready: beside what is installed, or in the
+// source tree of what was built.
+std::string preloader(const std::string& prewarm) {
+  const std::string here = prewarm.substr(0, prewarm.rfind('/') + 1);
+  constexpr const char* kInstalled = "../lib/python3/dist-packages/prewarm/preload.py";
+  for (const char* place : {kInstalled, "../sdk/python/prewarm/preload.py"}) {
+    if (std::string path = here + place; ::access(path.c_str(), R_OK) == 0) return path;
+  }
+  return here + kInstalled;
+}
+
 std::string affinity_of(const Invocation& invocation, const Declaration& declaration) {
   if (!invocation.affinity.empty()) return invocation.affinity;
   if (declaration.affinity == "directory") return invocation.directory.value_or("");
@@ -183,7 +216,9 @@ bool Planner::choose_command(const Invocation& invocation, StartPlan& plan) {
   std::vector<std::string> tool = declaration.run;
   if (!invocation.preload.empty()) {
     declaration.protocol = Protocol::ready;
-    tool = {plan.program, "-m", "prewarm.preload", invocation.preload};
+    tool = {plan.program, preloader(prewarm_), invocation.preload};
+    // Nothing of that stands in front of what the invocation says.
+    declaration.adapter_options = {"--keep", "0"};
   }
   if (tool.empty()) tool = {plan.program};
   tool[0] = search(tool[0], invocation);
@@ -201,11 +236,7 @@ bool Planner::choose_command(const Invocation& invocation, StartPlan& plan) {
     return true;
   }
   plan.command = {prewarm_, "adapt", protocol_name(declaration.protocol)};
-  plan.command.insert(plan.command.end(), declaration.adapter_options.begin(),
-                      declaration.adapter_options.end());
-  if (declaration.protocol == Protocol::fcli && !declaration.takes_stdin) {
-    plan.command.push_back("--no-stdin");
-  }
+  add_adapter_options(invocation, declaration, plan.command);
   plan.command.push_back("--");
   plan.command.insert(plan.command.end(), tool.begin(), tool.end());
   return true;
@@ -223,6 +254,8 @@ std::expected<StartPlan, Outcome> Planner::plan(const Invocation& invocation) {
     plan.declaration = *found;
   }
   if (invocation.workers > 0) plan.declaration.workers = invocation.workers;
+  // Nor of the directory.
+  if (is_bazel(plan.declaration.protocol)) plan.declaration.by_directory = true;
   plan.environment = invocation.environment;
   // What is waiting for work holds no directory, unless it only works in that one.
   plan.directory = plan.declaration.by_directory ? invocation.directory.value_or("/") : "/";

@@ -30,12 +30,13 @@ namespace prewarm::launch {
   X(untrusted_directory, "it lies outside the directories of installed software")               \
   X(denied, "it is on the list of programs that are never parked")                              \
   X(unreadable, "its file can't be read")                                                       \
-  X(opened_descriptors, "its libraries open descriptors before main")                           \
-  X(has_threads, "its libraries start threads before main")                                     \
+  X(opened_descriptors, "it opens descriptors before main, or before it is ready")              \
+  X(has_threads, "it starts threads before main, or before it is ready")                        \
   X(locale_missing, "the locale that its environment names is not there, or not whole")         \
   X(acts_early, "it does more before main than read files")                                     \
   X(looks_early, "it looks at its arguments or at its whole environment before main")           \
   X(manifest_full, "it has more libraries than can be watched")                                 \
+  X(no_ready_point, "it ended without having said that it is ready")                            \
   X(agent_failed, "it did not park: the agent was not loaded or gave up")                       \
   X(agent_missing, "the agent was not found, is damaged or of another version")                 \
   X(system_refused, "the system refused a resource that parking needs")                         \
@@ -55,6 +56,8 @@ namespace prewarm::launch {
   X(redirection, "one of its redirections has to be done by the shell")                         \
   X(assignments, "it is preceded by assignments in a subshell")                                 \
   X(process_substitution, "it is part of a process substitution or coprocess")                  \
+  X(coprocess, "it is declared a coprocess, but could not be run by a worker")                  \
+  X(coprocess_descriptors, "it would inherit other descriptors than a worker can be given")     \
   X(exec_builtin, "it was started by the exec builtin")                                         \
   X(restricted, "the shell is restricted, interactive or in privileged mode")                   \
   X(shell_attributes, "the shell wrote to /proc or a cgroup: its attributes may have changed")  \

@@ -93,6 +93,7 @@ bool write_request(const LaunchRequest& request, std::uint32_t generation,
     return false;
   }
   header.umask = request.umask;
+  header.first_argument = request.first_argument;
   header.signal_mask = request.signal_mask;
   header.signal_ignored = request.signal_ignored;
   if (request.process_group) {

@@ -47,6 +47,9 @@ struct LaunchRequest {
   std::uint64_t signal_ignored = 0;
   std::optional<pid_t> process_group;  // unset: the parked process's own, that is, its owner's
   std::span<const SetUp> set_up;
+  // For a program that is held at its ready point: where its own arguments begin. What stands
+  // before is its interpreter's.
+  std::uint32_t first_argument = 0;
 };
 
 // The wire form (see wire.h) of `request` for a slot in `generation`, into `bytes` (emptied first,

@@ -20,6 +20,10 @@ std::string Settings::to_text() const {
   if (!clone) add("isolation", "exec");
   if (!script.empty()) add("script", script);
   if (!agent_path.empty()) add("agent", agent_path);
+  for (const auto& name : coprocesses) add("coprocess", name);
+  for (const auto& name : batch) add("batch", name);
+  if (!declarations.empty()) add("declarations", declarations);
+  if (!command.empty()) add("command", command);
   return text;
 }
 
@@ -42,6 +46,10 @@ Settings Settings::from_text(const char* text) {
     if (key == "isolation") s.clone = value != "exec";
     if (key == "script") s.script = value;
     if (key == "agent") s.agent_path = value;
+    if (key == "coprocess") s.coprocesses.push_back(value);
+    if (key == "batch") s.batch.push_back(value);
+    if (key == "declarations") s.declarations = value;
+    if (key == "command") s.command = value;
   }
   return s;
 }

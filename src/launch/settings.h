@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace prewarm::launch {
 
@@ -17,6 +18,12 @@ struct Settings {
   bool clone = true;       // false: each parked process is exec'd on its own
   std::string script;      // identity of what runs, for the profile; empty: no profile
   std::string agent_path;  // empty: beside the loadable, or where it was installed
+  // Declared commands (prewarm-coprocesses(5)): those that are coprocesses, and those that are not
+  // though another declaration might say so. A name, or an absolute path.
+  std::vector<std::string> coprocesses;
+  std::vector<std::string> batch;
+  std::string declarations;  // absolute path of the file that has them
+  std::string command;       // absolute path of `prewarm`, which starts the owner of workers
 
   static constexpr const char* kVariable = "PREWARM_RUN";
   // "key=value" pairs, each ended by a newline; unknown keys are ignored.

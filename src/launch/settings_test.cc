@@ -16,6 +16,10 @@ void expect_equal(const Settings& a, const Settings& b) {
   EXPECT_EQ(a.clone, b.clone);
   EXPECT_EQ(a.script, b.script);
   EXPECT_EQ(a.agent_path, b.agent_path);
+  EXPECT_EQ(a.coprocesses, b.coprocesses);
+  EXPECT_EQ(a.batch, b.batch);
+  EXPECT_EQ(a.declarations, b.declarations);
+  EXPECT_EQ(a.command, b.command);
 }
 
 Settings round_trip(const Settings& s) { return Settings::from_text(s.to_text().c_str()); }
@@ -29,6 +33,10 @@ Settings unusual() {
   s.clone = false;
   s.script = "/home/me/b\xff\xe9\tcd $x.sh";
   s.agent_path = "/opt/prewarm/libprewarm-agent.so";
+  s.coprocesses = {"tool", "/opt/my tool=1", ""};
+  s.batch = {"/usr/bin/tool"};
+  s.declarations = "/home/me/coprocesses.toml";
+  s.command = "/usr/bin/prewarm";
   return s;
 }
 

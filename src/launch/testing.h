@@ -41,6 +41,7 @@ class TestRequest {
   std::uint64_t signal_mask = 0;
   std::uint64_t signal_ignored = 0;
   std::optional<pid_t> process_group;
+  std::uint32_t first_argument = 0;
 
   TestRequest() = default;
   // The program at `command[0]`, called by that name.
@@ -61,6 +62,7 @@ class TestRequest {
     request_.signal_ignored = signal_ignored;
     request_.process_group = process_group;
     request_.set_up = set_up;
+    request_.first_argument = first_argument;
     return request_;
   }
 

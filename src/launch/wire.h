@@ -56,7 +56,7 @@ struct RequestHeader {
   std::uint64_t signal_mask;     // bit n-1 is signal n
   std::uint64_t signal_ignored;  // dispositions that are SIG_IGN; all others are default
   std::int32_t pgrp;
-  std::uint32_t unused;
+  std::uint32_t first_argument;  // see LaunchRequest
 };
 
 enum class OperationKind : std::uint16_t {
@@ -104,6 +104,7 @@ inline bool parse_request(char* bytes, std::size_t size, RequestView& view) {
   if (h->magic != kRequestMagic || h->size != size || size > kMaxRequestBytes) return false;
   if (h->fd_count > kMaxDescriptors || h->op_count > kMaxOperations) return false;
   if (h->argc > kMaxStrings || h->envc > kMaxStrings) return false;
+  if (h->first_argument > h->argc) return false;
   const std::uint64_t wanted = sizeof(RequestHeader) + std::uint64_t{h->fd_count} * 4 +
                                std::uint64_t{h->op_count} * sizeof(Operation) + h->text_size +
                                std::uint64_t{h->argv_size} + h->env_size;

@@ -17,6 +17,7 @@ bool holds(const Demand& demand, double figure) {
       return figure >= demand.limit;
     case DemandKind::time_at_most:
     case DemandKind::excess_ms_at_most:
+    case DemandKind::us_at_most:
       return figure <= demand.limit;
     case DemandKind::time_within:
       return std::abs(figure - 1) <= demand.limit;
@@ -33,6 +34,8 @@ double figure_of(DemandKind kind, double variant_us, double reference_us) {
       return variant_us / reference_us;
     case DemandKind::excess_ms_at_most:
       return (variant_us - reference_us) / kUsPerMs;
+    case DemandKind::us_at_most:
+      return variant_us;
   }
   return 0;
 }
@@ -60,12 +63,15 @@ std::string demand_text(const Demand& d) {
       return fmt::format("{} takes the time of {} +-{:g}%", d.variant, d.reference, d.limit * 100);
     case DemandKind::excess_ms_at_most:
       return fmt::format("{} takes at most {:g} ms more than {}", d.variant, d.limit, d.reference);
+    case DemandKind::us_at_most:
+      return fmt::format("{} takes at most {:g} us", d.variant, d.limit);
   }
   return {};
 }
 
 std::string figure_text(DemandKind kind, double figure) {
   if (kind == DemandKind::excess_ms_at_most) return fmt::format("{:.2f} ms", figure);
+  if (kind == DemandKind::us_at_most) return fmt::format("{:.1f} us", figure);
   return fmt::format("{:.2f}x", figure);
 }
 

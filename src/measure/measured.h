@@ -35,6 +35,7 @@ enum class DemandKind {
   time_at_most,       // variant / reference <= limit
   time_within,        // variant / reference is 1 +- limit
   excess_ms_at_most,  // variant - reference <= limit, in ms
+  us_at_most,         // variant <= limit, in us; the reference is the variant itself
 };
 
 struct Demand {

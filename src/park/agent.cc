@@ -45,6 +45,7 @@ bool read_orders(char* const* env) {
   state.may_clone = number(at) != 0;
   state.in_background = number(at) != 0;
   state.slice = number(at);
+  state.to_ready_point = number(at) != 0;
   return state.index < park::kMaxPrograms;
 }
 
@@ -116,5 +117,6 @@ extern "C" __attribute__((visibility("default"))) int __libc_start_main(
   if (!state.came_first) leave(127);
   state.real_main = main;
   state.real_fini = rtld_fini;
-  return real(park, argc, argv, init, fini, end_program, stack_end);
+  const MainFunction held = state.to_ready_point ? run_to_ready_point : park;
+  return real(held, argc, argv, init, fini, end_program, stack_end);
 }

@@ -13,8 +13,10 @@
 #include <cstdint>
 
 #include "launch/reason.h"
+#include "launch/wire.h"
 #include "os/raw_syscall.h"
 #include "park/table.h"
+#include "prewarm/ready.h"
 
 namespace prewarm::agent {
 
@@ -31,10 +33,12 @@ inline constexpr int kControlFd = 63;
 inline constexpr int kSlotFds = 64;  // slot k's receiving end is kSlotFds + k
 
 // What the agent was told by whoever parked the program, in one environment variable:
-// "TABLEFD:CONTROLFD:INDEX:KEEP:BACKGROUND:SLICE". KEEP: 1 if the program may be cloned.
+// "TABLEFD:CONTROLFD:INDEX:KEEP:BACKGROUND:SLICE:READY". KEEP: 1 if the program may be cloned.
 // BACKGROUND: 1 if it was started to work in the background (os/scheduling.h), which the program
-// must not; then SLICE is its usual time slice in ns.
+// must not; then SLICE is its usual time slice in ns. READY: 1 if it is not to be held before main
+// but where it says that it is ready (prewarm/ready.h).
 inline constexpr char kParkVariable[] = "PREWARM_PARK";
+inline constexpr char kReadyVariable[] = "PREWARM_READY";
 inline constexpr char kAgentName[] = "libprewarm-agent.so";
 
 struct State {
@@ -58,8 +62,19 @@ struct State {
   std::uint64_t* auxv;  // the auxiliary vector on the initial stack
   bool came_first;      // our constructor has run, before all others
   char** environment;   // the real one, while constructors are watched and don't get it
+  // Of a program that is held at its ready point:
+  bool to_ready_point;
+  bool in_main;                 // between main and that point
+  long pid;                     // of the process that was started; its children aren't held
+  char** start_environment;     // as its main found it, whatever main has changed since
+  prewarm_ready_launch* ready;  // what it gave us, from that point on
+  char* request_area;           // where its requests are received: its stack is its own
 };
 extern State state;
+
+// In request_area: a request, and the rows of pointers to its strings, each of a byte at least.
+inline constexpr std::size_t kRequestAreaBytes =
+    launch::kInlineBytes + (launch::kInlineBytes + 8) * sizeof(char*);
 
 // agent.cc: maps our pages of the table and takes the control socket, as we were told in `env`.
 // False: that can't be done, or nobody told us anything.
@@ -68,6 +83,8 @@ bool follow_orders(char* const* env);
 // agent_watch.cc: refuses a program whose constructors do, or see, what isn't the same for every
 // launch. Begins by itself, before the first constructor.
 void stop_watching(int argc, char** argv);
+// From here on libc's own getenv doesn't come to us any more.
+void restore_getenv();
 
 // agent_constructors.cc
 bool has_constructors();                        // of others than the C library
@@ -87,6 +104,13 @@ void run_child_handlers();
 // its main returned.
 int park(int argc, char** argv, char** envp);
 [[noreturn]] void refuse(launch::Reason reason);
+// The same for a program that has come to its ready point; returns in a released clone.
+void park_at_ready_point();
+
+// agent_ready.cc: the way to a ready point. Runs main, without what is there for our sake only.
+int run_to_ready_point(int argc, char** argv, char** envp);
+// Zeroed pages of our own; null: there are none.
+char* map_pages(std::size_t size);
 
 // agent_bind.cc: what is done once for all clones.
 void bind_lazily_bound();

@@ -14,7 +14,7 @@ extern "C" char** environ;
 namespace prewarm::agent {
 namespace {
 
-constexpr unsigned kMaxNames = 64;
+constexpr unsigned kMaxNames = 192;
 constexpr unsigned kMaxNameBytes = 4096;
 char name_bytes[kMaxNameBytes];
 unsigned name_bytes_used;
@@ -26,12 +26,11 @@ struct ForkHandlers {
   void (*parent)();
   void (*child)();
 };
-constexpr unsigned kMaxForkHandlers = 16;
+constexpr unsigned kMaxForkHandlers = 32;
 ForkHandlers fork_handlers[kMaxForkHandlers];
 unsigned fork_handler_count;
 
-const char* find(const char* name, std::size_t n) {
-  char** const env = state.environment != nullptr ? state.environment : environ;
+const char* find(char** env, const char* name, std::size_t n) {
   if (env == nullptr) return nullptr;
   for (char** e = env; *e != nullptr; ++e) {
     std::size_t i = 0;
@@ -133,12 +132,27 @@ int put_object(dl_phdr_info* info, std::size_t, void* data) {
   return put_file(w, info->dlpi_name) ? 0 : 1;
 }
 
+char** current_environment() { return state.environment != nullptr ? state.environment : environ; }
+
+bool is_independent_of(const char* name) {
+  if (state.ready == nullptr || state.ready->independent == nullptr) return false;
+  for (const char* const* other = state.ready->independent; *other != nullptr; ++other) {
+    const std::size_t n = length(*other);
+    if (starts_with(name, *other) && name[n] == '\0') return true;
+  }
+  return false;
+}
+
 void put_variables(Writer& w) {
+  // What the program's main has set itself it would set again.
+  char** const env = state.ready != nullptr ? state.start_environment : current_environment();
   const char* name = name_bytes;
   for (unsigned i = 0; i < name_count; ++i) {
     const std::size_t n = length(name);
-    const char* value = find(name, n);
-    if (value == nullptr) {
+    const char* value = find(env, name, n);
+    if (is_independent_of(name)) {
+      // It was asked for, but nothing came of it.
+    } else if (value == nullptr) {
       put(w, park::ManifestKind::variable, {}, name, n, "", 0);
     } else {
       // The value stands in the environment right behind the name and its equals sign.
@@ -148,11 +162,22 @@ void put_variables(Writer& w) {
   }
 }
 
+// What a program says that its ready point depends on.
+void put_ready_point(Writer& w, const prewarm_ready_launch& ready) {
+  for (const char* const* file = ready.files; file != nullptr && *file != nullptr; ++file) {
+    put_watched(&w, *file);
+  }
+  for (const char* const* name = ready.variables; name != nullptr && *name != nullptr; ++name) {
+    record(*name, length(*name));
+  }
+}
+
 }  // namespace
 
 bool write_manifest(bool initialised) {
   char* start = state.manifest;
   Writer w{start, start + park::kManifestBytes, false};
+  if (state.ready != nullptr) put_ready_point(w, *state.ready);
   if (names_overflowed) return false;
   if (dl_iterate_phdr(put_object, &w) != 0) return false;
   // A library found by another path tomorrow is a change, too.
@@ -196,9 +221,10 @@ PREWARM_EXPORT char* getenv(const char* name) {
   // nothing is parked.
   const bool ours = (starts_with(name, "LD_PRELOAD") && n == 10) ||
                     (starts_with(name, kParkVariable) && n == sizeof kParkVariable - 1);
-  if (ours && !state.released) return nullptr;
-  if (!state.released) record(name, n);
-  return const_cast<char*>(find(name, n));
+  if (ours && !state.released && !state.in_main) return nullptr;
+  const bool of_ready_point = starts_with(name, kReadyVariable) && n == sizeof kReadyVariable - 1;
+  if (!state.released && !of_ready_point) record(name, n);
+  return const_cast<char*>(find(current_environment(), name, n));
 }
 
 PREWARM_EXPORT char* secure_getenv(const char* name) {

@@ -131,9 +131,24 @@ void run_operations(const RequestView& request) {
   }
 }
 
+// What a program has set before its ready point it has set whatever it had inherited.
+bool has_own_disposition(int sig) {
+  if (state.ready == nullptr) return false;
+  struct {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)();
+    std::uint64_t mask;
+  } action = {};
+  os::raw_syscall(SYS_rt_sigaction, sig, 0, os::arg(&action), 8);
+  return action.handler != SIG_DFL;
+}
+
 void set_signals(const RequestHeader& h) {
+  if (state.ready != nullptr && (state.ready->flags & PREWARM_READY_OWN_SIGNALS) != 0) return;
   for (int sig = 1; h.signal_ignored != 0 && sig <= 64; ++sig) {
-    if ((h.signal_ignored & bit(sig)) != 0) set_disposition(sig, SIG_IGN);
+    if ((h.signal_ignored & bit(sig)) == 0 || has_own_disposition(sig)) continue;
+    set_disposition(sig, SIG_IGN);
   }
   os::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, os::arg(&h.signal_mask), 0, 8);
 }
@@ -155,6 +170,10 @@ void set_visible_arguments(const RequestView& request, const std::uint64_t* stac
   map.env_end = map.env_start + h.env_size;
   map.exe_fd = static_cast<std::uint32_t>(-1);
   os::raw_syscall(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, os::arg(&map), sizeof map, 0);
+}
+
+const std::uint64_t* start_of_stack() {
+  return reinterpret_cast<const std::uint64_t*>(state.mm_fields[2]);
 }
 
 const char* base_name(const char* path) {
@@ -207,7 +226,15 @@ int call_main(const RequestView& request, std::uint64_t* words) {
   }
   state.released = true;
   *__errno_location() = 0;
-  return state.real_main(static_cast<int>(h.argc), argv, env);
+  if (state.ready == nullptr) return state.real_main(static_cast<int>(h.argc), argv, env);
+  // main has been entered long ago, and goes on.
+  state.ready->first = static_cast<int>(h.first_argument);
+  state.ready->argc = static_cast<int>(h.argc);
+  state.ready->argv = argv;
+  state.ready->envp = env;
+  state.ready->signal_mask = h.signal_mask;
+  state.ready->signal_ignored = h.signal_ignored;
+  return 0;
 }
 
 // What nobody can see, and what may be for nothing: the request may never be granted.
@@ -222,6 +249,16 @@ void prepare(const RequestView& request, Received& received, int socket) {
   os::raw_syscall(SYS_umask, h.umask);
 }
 
+// Where the rows of pointers go of a program whose stack is in use.
+std::uint64_t* map_words(const RequestView& request, std::size_t count) {
+  if (request.header->size <= launch::kInlineBytes) {
+    return reinterpret_cast<std::uint64_t*>(state.request_area + launch::kInlineBytes);
+  }
+  char* pages = map_pages(count * sizeof(std::uint64_t));
+  if (pages == nullptr) give_up();
+  return reinterpret_cast<std::uint64_t*>(pages);
+}
+
 // Everything between taking a request and calling main.
 int become(const RequestView& request, bool may_learn) {
   const RequestHeader& h = *request.header;
@@ -231,8 +268,11 @@ int become(const RequestView& request, bool may_learn) {
   if (!learns) os::raw_syscall(SYS_mprotect, os::arg(state.program), sizeof(Program), PROT_NONE);
   if ((h.flags & launch::kRequestHasPgrp) != 0) os::raw_syscall(SYS_setpgid, 0, h.pgrp);
   const std::size_t count = std::size_t{h.argc} + h.envc + 3 + auxv_words();
-  auto* words = static_cast<std::uint64_t*>(__builtin_alloca_with_align(count * 8, 128));
-  set_visible_arguments(request, words);
+  const bool at_ready_point = state.ready != nullptr;
+  auto* words = at_ready_point
+                    ? map_words(request, count)
+                    : static_cast<std::uint64_t*>(__builtin_alloca_with_align(count * 8, 128));
+  set_visible_arguments(request, at_ready_point ? start_of_stack() : words);
   os::raw_syscall(SYS_prctl, PR_SET_NAME, os::arg(base_name(exec_path())));
   set_signals(h);
   run_operations(request);
@@ -292,7 +332,10 @@ __attribute__((noinline)) int take_large(const RequestHeader& head, Received& re
                                          std::atomic<std::uint32_t>& word) {
   if (received.count < 2 || head.size > launch::kMaxRequestBytes) give_up();
   const int memfd = received.fds[received.count - 1];
-  auto* bytes = static_cast<char*>(__builtin_alloca_with_align(head.size, 64));
+  auto* bytes = state.ready != nullptr
+                    ? map_pages(head.size)
+                    : static_cast<char*>(__builtin_alloca_with_align(head.size, 64));
+  if (bytes == nullptr) give_up();
   std::size_t used = 0;
   while (used < head.size) {
     const long n = os::raw_syscall(SYS_pread64, memfd, os::arg(bytes + used),
@@ -321,10 +364,11 @@ void discard_messages(int socket) {
 }
 
 int serve(int socket, std::atomic<std::uint32_t>& word, std::uint32_t generation) {
-  alignas(64) char buffer[launch::kInlineBytes];
+  alignas(64) char on_stack[launch::kInlineBytes];
+  char* const buffer = state.ready != nullptr ? state.request_area : on_stack;
   Received received;
   for (;;) {
-    const long n = receive(socket, buffer, sizeof buffer, received);
+    const long n = receive(socket, buffer, sizeof on_stack, received);
     if (n == 0) leave(0);
     if (n < static_cast<long>(sizeof(RequestHeader))) give_up();
     const auto& head = *reinterpret_cast<const RequestHeader*>(buffer);

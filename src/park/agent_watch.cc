@@ -166,12 +166,6 @@ void replace_getenv() {
   os::raw_syscall(SYS_close, memory);
 }
 
-// What is dropped is read from the file again.
-void restore_getenv() {
-  const Span pages = pages_of_getenv();
-  advise(pages.start, pages.end, MADV_DONTNEED);
-}
-
 // ---- At the end: whether anything of what was guarded has been changed or kept
 
 bool is_unchanged(char** envp) {
@@ -238,8 +232,10 @@ __attribute__((constructor)) void start_watching(int, char** argv, char** envp) 
   // libc gives the name another value in its own constructor, which must come after us.
   if (!follow_orders(envp) || program_invocation_name[0] != '\0') leave(127);
   state.came_first = true;
-  if (!has_constructors()) return;
+  // A program that says itself when it is ready answers for what it has done by then.
+  if (!has_constructors() && !state.to_ready_point) return;
   replace_getenv();
+  if (state.to_ready_point) return;
   guard_strings(argv, envp);
   for (const int sig : kWatched) handle(sig, on_fault);
   handle(SIGSYS, on_call);
@@ -253,6 +249,12 @@ __attribute__((constructor)) void start_watching(int, char** argv, char** envp) 
 }
 
 }  // namespace
+
+// What is dropped is read from the file again.
+void restore_getenv() {
+  const Span pages = pages_of_getenv();
+  advise(pages.start, pages.end, MADV_DONTNEED);
+}
 
 void stop_watching(int argc, char** argv) {
   if (watch.page == nullptr) return;

@@ -2,6 +2,7 @@
 //
 // The parked life of a program: prepare, say what was found, then make clones as they are wanted,
 // or wait to be released itself. Restrictions: see agent.h.
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
@@ -10,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "launch/wire.h"
 #include "os/futex.h"
 #include "os/scheduling.h"
 #include "park/agent.h"
@@ -35,6 +37,28 @@ bool own_descriptors_only() {
   // What isn't open is reported as such (POLLNVAL).
   return os::raw_syscall(SYS_ppoll, os::arg(fds), kControlFd + 1, os::arg(&kAtOnce), 0) ==
          kControlFd + 1;
+}
+
+// The same for a program that could choose numbers. Looks at all of them.
+bool control_socket_only() {
+  const long directory = os::raw_syscall(SYS_openat, AT_FDCWD, os::arg("/proc/self/fd"),
+                                         O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return false;
+  bool only = true;
+  alignas(dirent) char buffer[2048];
+  long n;
+  while ((n = os::raw_syscall(SYS_getdents64, directory, os::arg(buffer), sizeof buffer)) > 0) {
+    for (long at = 0; at < n;) {
+      const auto* entry = reinterpret_cast<const dirent*>(buffer + at);
+      at += entry->d_reclen;
+      if (entry->d_name[0] == '.') continue;
+      long fd = 0;
+      for (const char* d = entry->d_name; *d != '\0'; ++d) fd = fd * 10 + (*d - '0');
+      only = only && (fd == kControlFd || fd == directory);
+    }
+  }
+  os::raw_syscall(SYS_close, directory);
+  return only && n == 0;
 }
 
 // The kernel lets a process with one thread, and only such, ask for a thread group of its own,
@@ -80,6 +104,18 @@ bool learn_thread_state() {
                          os::arg(&state.robust_size)) == 0;
 }
 
+#if defined(__x86_64__)
+// Where a ready point lies deep in a program its frames will return, and look at the canary that
+// they have found. Each has a copy between here and the start of the stack. That another word
+// there has the same 56 random bits is as good as impossible.
+void renew_canaries(std::uint64_t old, std::uint64_t fresh) {
+  auto* at = static_cast<std::uint64_t*>(__builtin_frame_address(0));
+  for (; at < state.auxv; ++at) {
+    if (*at == old) *at = fresh;
+  }
+}
+#endif
+
 void renew_randomness() {
   struct {
     std::uint64_t canary;
@@ -88,9 +124,12 @@ void renew_randomness() {
   if (os::raw_syscall(SYS_getrandom, os::arg(&fresh), sizeof fresh, 0) != sizeof fresh) return;
 #if defined(__x86_64__)
   // The stack protector's canary (a word of the thread control block; its lowest byte stays zero
-  // to stop strings). No frame that is still to return checks the old value: the agent is built
-  // without protector, and libc's start code never returns.
+  // to stop strings). Before main no frame that is still to return checks the old value: the agent
+  // is built without protector, and libc's start code never returns.
   const std::uint64_t canary = fresh.canary & ~std::uint64_t{0xff};
+  std::uint64_t old;
+  asm volatile("movq %%fs:0x28, %0" : "=r"(old));
+  if (state.ready != nullptr) renew_canaries(old, canary);
   asm volatile("movq %0, %%fs:0x28" : : "r"(canary));
 #endif
   // AT_RANDOM: programs take seeds from it.
@@ -129,6 +168,7 @@ int live_as_clone(unsigned k, std::uint32_t generation) {
                   static_cast<long>(state.robust_size));
   renew_randomness();
   run_child_handlers();
+  if (state.ready != nullptr && state.ready->in_clone != nullptr) state.ready->in_clone();
   touch_learned();
   if (state.in_background) os::set_scheduling(usual);
   set_state(slot.state, SlotState::idle);
@@ -250,6 +290,17 @@ void publish_parked(bool clonable) {
   os::futex_wake_all(state.program->state);
 }
 
+// The parked life of what can be cloned. Returns in a clone that was released.
+int live_as_zygote() {
+  gather_locale_files();
+  note_regions();
+  if (!send_slot_sockets()) refuse(launch::Reason::system_refused);
+  if (!become_usual()) refuse(launch::Reason::system_refused);
+  if (state.in_background) os::work_in_background();
+  publish_parked(true);
+  return zygote_loop();
+}
+
 }  // namespace
 
 [[noreturn]] void refuse(launch::Reason reason) {
@@ -281,18 +332,28 @@ int park(int argc, char** argv, char** envp) {
   if (!write_manifest(initialised)) refuse(launch::Reason::manifest_full);
   os::raw_syscall(SYS_munmap, os::arg(state.manifest), park::kManifestBytes);
   const bool clonable = state.may_clone && learn_thread_state() && fork_handlers_are_known();
-  if (clonable) {
-    gather_locale_files();
-    note_regions();
-    if (!send_slot_sockets()) refuse(launch::Reason::system_refused);
-    if (!become_usual()) refuse(launch::Reason::system_refused);
-    if (state.in_background) os::work_in_background();
-    publish_parked(true);
-    return zygote_loop();
-  }
+  if (clonable) return live_as_zygote();
   if (!become_usual()) refuse(launch::Reason::system_refused);
   publish_parked(false);
   return serve(kControlFd, state.program->self_state, 0);
+}
+
+void park_at_ready_point() {
+  os::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, os::arg(&kAllSignals), 0, 8);
+  if (!has_one_thread()) refuse(launch::Reason::has_threads);
+  restore_getenv();
+  os::raw_syscall(SYS_close_range, 0, 2, 0);
+  if (!control_socket_only()) refuse(launch::Reason::opened_descriptors);
+  // Nobody's file system is kept busy; each clone goes where its request says.
+  os::raw_syscall(SYS_chdir, os::arg("/"));
+  if (!read_mm_fields()) refuse(launch::Reason::system_refused);
+  state.request_area = map_pages(kRequestAreaBytes);
+  if (state.request_area == nullptr) refuse(launch::Reason::system_refused);
+  if (!write_manifest(false)) refuse(launch::Reason::manifest_full);
+  os::raw_syscall(SYS_munmap, os::arg(state.manifest), park::kManifestBytes);
+  // What can't be cloned can't be held here: to start again would be to run it twice.
+  if (!learn_thread_state() || !fork_handlers_are_known()) refuse(launch::Reason::system_refused);
+  live_as_zygote();
 }
 
 }  // namespace prewarm::agent

@@ -53,12 +53,13 @@ bool is_free(const Program& p) {
 struct ParkedStart {
   std::string preload;
   std::string place;
+  std::string ready = "PREWARM_READY=0000000000";
   std::vector<char*> env;
   bool background;
 };
 
 void prepare_parked(ParkedStart& start, char* const* env, const std::string& agent_path,
-                    unsigned index, bool may_clone) {
+                    unsigned index, bool may_clone, bool to_ready_point) {
   os::Scheduling own;
   // A process without timer slack, as only a real-time one is, would get some with the policy.
   start.background = os::get_scheduling(own) && own.policy == os::kUsualPolicy &&
@@ -66,8 +67,11 @@ void prepare_parked(ParkedStart& start, char* const* env, const std::string& age
   start.preload = "LD_PRELOAD=" + agent_path;
   // Descriptors 3 and 4 are the table and the control socket; the agent moves them itself.
   start.place = "PREWARM_PARK=3:4:" + std::to_string(index) + (may_clone ? ":1" : ":0") +
-                (start.background ? ":1:" : ":0:") + std::to_string(own.runtime);
+                (start.background ? ":1:" : ":0:") + std::to_string(own.runtime) +
+                (to_ready_point ? ":1" : ":0");
   start.env = {start.preload.data(), start.place.data()};
+  // The agent writes the process id there.
+  if (to_ready_point) start.env.push_back(start.ready.data());
   for (char* const* e = env; *e != nullptr; ++e) start.env.push_back(*e);
   start.env.push_back(nullptr);
 }
@@ -75,19 +79,14 @@ void prepare_parked(ParkedStart& start, char* const* env, const std::string& age
 // Every signal is blocked and none ignored, whatever the caller has. `descriptors` must be kept
 // until they have been (kDescriptorsKept).
 constexpr std::uint32_t kDescriptorsKept = 1;
-std::vector<Operation> parking_chain(const char* path, const ParkedStart& start,
-                                     std::span<const Inherited> descriptors) {
-  // If the agent could not be loaded after all, the program would run: so it is asked for nothing
-  // but its version, under a name that no multi-call program knows.
-  static char name[] = "prewarm-parked";
-  static char version[] = "--version";
-  static char* const argv[] = {name, version, nullptr};
+std::vector<Operation> parking_chain(const char* path, char* const* argv, const ParkedStart& start,
+                                     std::span<const Inherited> descriptors, bool at_root) {
   sigset_t all;
   ::sigfillset(&all);
   std::vector<Operation> chain = {op::clone({.pidfd = false}), op::keep_only(descriptors),
                                   op::signal_mask(all), op::signal_default(all)};
   if (start.background) chain.push_back(op::scheduler(SCHED_BATCH, 0));
-  chain.push_back(op::chdir("/"));
+  if (at_root) chain.push_back(op::chdir("/"));
   for (Operation& o : chain) o = o.link();
   chain.push_back(op::exec(path, argv, start.env.data()));
   return chain;
@@ -215,21 +214,60 @@ int Pool::find(const char* path) const {
     const SlotState self = state_of(table_->programs[i].self_state);
     const bool spent = awaits_request(self) || self == SlotState::running;
     if (s != ProgramState::vacant && s != ProgramState::gone && !spent && !entries_[i].stale &&
-        entries_[i].path == path) {
+        entries_[i].path == path && entries_[i].ready_argv.empty()) {
       return static_cast<int>(i);
     }
   }
   return -1;
 }
 
+int Pool::find_ready(const char* path, char* const* argv) const {
+  for (unsigned i = program_count_; i-- > 0;) {
+    const Entry& entry = entries_[i];
+    const ProgramState s = state_of_program(table_->programs[i]);
+    if (s == ProgramState::vacant || s == ProgramState::gone || entry.stale) continue;
+    if (entry.path != path || entry.ready_argv.empty()) continue;
+    std::size_t same = 0;
+    while (same < entry.ready_argv.size() && argv[same] != nullptr &&
+           entry.ready_argv[same] == argv[same]) {
+      ++same;
+    }
+    if (same == entry.ready_argv.size() && argv[same] == nullptr) return static_cast<int>(i);
+  }
+  return -1;
+}
+
 std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, unsigned want,
                                            Isolation isolation) {
+  // If the agent could not be loaded after all, the program would run: so it is asked for nothing
+  // but its version, under a name that no multi-call program knows.
+  static char name[] = "prewarm-parked";
+  static char version[] = "--version";
+  static char* const argv[] = {name, version, nullptr};
+  const Eligibility eligible = check_program(path, options_.more_directories.c_str());
+  const bool may_clone =
+      want > 0 && isolation == Isolation::clone && eligible.isolation == Isolation::clone;
+  return park_eligible(path, {path, argv, env, may_clone, false}, want, eligible);
+}
+
+std::expected<unsigned, Reason> Pool::park_ready(const char* path, const char* start,
+                                                 char* const* argv, char* const* env,
+                                                 unsigned want) {
+  const Eligibility eligible = check_program(path, "/");
+  const auto parked =
+      park_eligible(path, {start == nullptr ? path : start, argv, env, true, true}, want, eligible);
+  if (!parked) return parked;
+  for (char* const* a = argv; *a != nullptr; ++a) entries_[*parked].ready_argv.emplace_back(*a);
+  return parked;
+}
+
+std::expected<unsigned, Reason> Pool::park_eligible(const char* path, const Start& how,
+                                                    unsigned want, const Eligibility& eligible) {
   if (!is_owner()) return std::unexpected(Reason::not_parked_yet);
   const unsigned reserved = reserved_count();
   if (reserved >= options_.max_warm) return std::unexpected(Reason::limit_reached);
-  const Eligibility eligible = check_program(path, options_.more_directories.c_str());
   if (eligible.reason != Reason::none) return std::unexpected(eligible.reason);
-  if (has_loader_variables(env)) return std::unexpected(Reason::library_path);
+  if (has_loader_variables(how.env)) return std::unexpected(Reason::library_path);
   if (!agent_is_whole()) return std::unexpected(Reason::agent_missing);
   // Nobody knows yet where its libraries lie.
   if (mounts_have_changed()) return std::unexpected(Reason::mounts_changed);
@@ -262,8 +300,6 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   // The clock by which files are said to have changed.
   entry.parked_at_ns = os::now_ns(CLOCK_REALTIME_COARSE);
 
-  const bool may_clone =
-      want > 0 && isolation == Isolation::clone && eligible.isolation == Isolation::clone;
   Program& program = table_->programs[index];
   program.owner.store(owner());
   program.clonable.store(0);
@@ -272,18 +308,19 @@ std::expected<unsigned, Reason> Pool::park(const char* path, char* const* env, u
   program.range_count.store(0);
   program.interrupted.store(0);
   program.self_state.store(value(SlotState::parking));
-  program.want.store(may_clone ? std::min({want, kMostIdleClones, options_.max_warm - reserved - 1})
-                               : 0);
+  program.want.store(
+      how.may_clone ? std::min({want, kMostIdleClones, options_.max_warm - reserved - 1}) : 0);
   program.state.store(static_cast<std::uint32_t>(ProgramState::starting));
   ParkedStart start;
-  prepare_parked(start, env, options_.agent_path, index, may_clone);
+  prepare_parked(start, how.env, options_.agent_path, index, how.may_clone, how.to_ready_point);
   const Inherited descriptors[] = {{null_fd_.get(), 0},
                                    {null_fd_.get(), 1},
                                    {null_fd_.get(), 2},
                                    {table_fd_.get(), 3},
                                    {theirs.get(), 4}};
   entry.task = std::make_unique<cold::HostTask>();
-  const pid_t pid = entry.task->start(parking_chain(path, start, descriptors), kDescriptorsKept);
+  const pid_t pid = entry.task->start(
+      parking_chain(how.path, how.argv, start, descriptors, !how.to_ready_point), kDescriptorsKept);
   if (pid < 0) {
     program.state.store(static_cast<std::uint32_t>(ProgramState::vacant));
     return std::unexpected(Reason::system_refused);
@@ -331,7 +368,8 @@ bool Pool::read_manifest(unsigned index) {
       case ManifestKind::file:
         // Changed while it was being linked: nobody can say which of the two was mapped.
         if (r.identity.changed_ns >= entry.parked_at_ns) return false;
-        if (is_library(text) &&
+        // What a program finds on the way to its ready point it has found for all its launches.
+        if (is_library(text) && entry.ready_argv.empty() &&
             (has_own_search_path(text.c_str()) || may_be_unmounted(text.c_str()))) {
           return false;
         }

@@ -70,6 +70,16 @@ class Pool {
   std::expected<unsigned, launch::Reason> park(const char* path, char* const* env, unsigned want,
                                                Isolation isolation);
 
+  // The same, but it is run with `argv` until it says that it is ready (prewarm/ready.h), in the
+  // caller's directory, with all signals blocked and /dev/null as input and output. Only for
+  // programs that are known to do so: another runs to its end. `start` is what is executed: null
+  // for `path`, or else a script that the kernel hands to it. The program
+  // may lie in any directory.
+  std::expected<unsigned, launch::Reason> park_ready(const char* path, const char* start,
+                                                     char* const* argv, char* const* env,
+                                                     unsigned want);
+  int find_ready(const char* path, char* const* argv) const;
+
   // The number of the live parked program for `path`, or -1. One that was parked for one launch
   // and is claimed for it is none any more.
   int find(const char* path) const;
@@ -92,6 +102,10 @@ class Pool {
   launch::Reason check_files(unsigned program);
   launch::Reason check_environment(unsigned program, char* const* env);
   void look_anew() { seen_files_.clear(); }
+
+  // A direct launch that runs is the caller's child and from now on not the pool's: its slot is
+  // free for another clone, and note_ended will not know it. False: it doesn't run (yet).
+  bool detach(const Claim& claim);
 
   // Sends `request` to the claimed process. False: it can't be sent; the claim is given up.
   bool release(const Claim& claim, const launch::LaunchRequest& request);
@@ -170,8 +184,17 @@ class Pool {
     std::string value;
     bool set;
   };
+  // How it is started.
+  struct Start {
+    const char* path;  // what is executed
+    char* const* argv;
+    char* const* env;
+    bool may_clone;
+    bool to_ready_point;
+  };
   struct Entry {
     std::string path;
+    std::vector<std::string> ready_argv;  // of one that is held at its ready point
     FileIdentity identity;
     std::int64_t parked_at_ns = 0;
     os::Fd control;
@@ -186,6 +209,8 @@ class Pool {
 
   explicit Pool(PoolOptions options) : options_(std::move(options)) {}
   os::Result<void> map_table();
+  std::expected<unsigned, launch::Reason> park_eligible(const char* path, const Start& start,
+                                                        unsigned want, const Eligibility& eligible);
   bool agent_is_whole();
   bool mounts_have_changed();
   bool may_be_unmounted(const char* path);
@@ -197,6 +222,7 @@ class Pool {
   std::expected<Claim, launch::Reason> claim_slot(unsigned program, SlotKind kind, int wait_ms);
   void order_refill(unsigned index);
   bool is_unchanged(const WatchedFile& file);
+  static bool is_as_it_was(const WatchedFile& file);
   void begin_watch(const Claim& claim, os::Fd& watch) const;
   bool owner_is_alive() const;
   std::atomic<std::uint32_t>& word_of(const Claim& claim) const;

@@ -95,6 +95,13 @@ void Pool::refill(unsigned index) {
   if (count_warm(program) + (want + 1) / 2 <= want) order_refill(index);
 }
 
+// Without a memory for those that several programs need: a ready point has hundreds of its own.
+bool Pool::is_as_it_was(const WatchedFile& file) {
+  FileIdentity now;
+  const bool exists = identify_file(file.path.c_str(), now);
+  return exists == file.exists && (!exists || now == file.identity);
+}
+
 bool Pool::is_unchanged(const WatchedFile& file) {
   for (const WatchedFile& seen : seen_files_) {
     if (seen.path == file.path) return seen.exists == file.exists && seen.identity == file.identity;
@@ -118,7 +125,9 @@ Reason Pool::check_files(unsigned index) {
   Entry& entry = entries_[index];
   FileIdentity now;
   bool same = identify_file(entry.path.c_str(), now) && now == entry.identity;
-  for (const auto& file : entry.files) same = same && is_unchanged(file);
+  for (const auto& file : entry.files) {
+    same = same && (entry.ready_argv.empty() ? is_unchanged(file) : is_as_it_was(file));
+  }
   if (!same) {
     retire(index);
     return Reason::file_changed;
@@ -233,6 +242,13 @@ SlotState Pool::state(const Claim& claim) const {
   return state_of(slot.state);
 }
 
+bool Pool::detach(const Claim& claim) {
+  if (claim.slot < 0 || state(claim) != SlotState::running) return false;
+  Slot& slot = table_->programs[claim.program].slots[claim.slot];
+  slot.pid.store(0);
+  return advance(slot.state, SlotState::running, SlotState::empty);
+}
+
 void Pool::give_back(const Claim& claim) {
   // What was retired meanwhile is of no use to anybody.
   if (entries_[claim.program].stale) return revoke(claim);
@@ -250,10 +266,13 @@ Ended Pool::note_ended(pid_t pid, int status) {
       program.pid.store(0);
       const ProgramState was = state_of_program(program);
       const auto& task = entries_[i].task;
-      const bool failed = WIFEXITED(status) || (task != nullptr && task->has_failed());
+      const bool not_executed = task != nullptr && task->has_failed();
+      const bool failed = WIFEXITED(status) || not_executed;
       if (was == ProgramState::starting && failed) {
         // It ended by itself, and would do so again.
-        program.reason.store(static_cast<std::uint32_t>(Reason::agent_failed));
+        const bool ran = !entries_[i].ready_argv.empty() && !not_executed;
+        const Reason reason = ran ? Reason::no_ready_point : Reason::agent_failed;
+        program.reason.store(static_cast<std::uint32_t>(reason));
         program.state.store(static_cast<std::uint32_t>(ProgramState::refused));
         os::futex_wake_all(program.state);
       } else if (was != ProgramState::refused) {

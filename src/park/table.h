@@ -15,11 +15,11 @@ namespace prewarm::park {
 
 inline constexpr std::uint32_t kTableMagic = 0x4d524157;  // "WARM"
 // Agent and owner must agree on every layout in this file and in launch/wire.h.
-inline constexpr std::uint32_t kTableVersion = 3;
+inline constexpr std::uint32_t kTableVersion = 4;
 
 inline constexpr unsigned kMaxPrograms = 64;       // parked programs per pool
 inline constexpr unsigned kSlotsPerProgram = 6;    // clones of one program, at most
-inline constexpr unsigned kManifestBytes = 16384;  // identities and variables of one program
+inline constexpr unsigned kManifestBytes = 65536;  // identities and variables of one program
 
 // A slot's life: empty -> parking -> idle -> claimed (-> granted) -> running -> exited -> empty.
 //   empty    no process; the zygote may fill it
@@ -55,13 +55,13 @@ struct PageRange {
   std::uint32_t pages;
   std::uint32_t written;  // 0: only read (file pages), 1: written (copied from the zygote)
 };
-inline constexpr unsigned kMaxPageRanges = 220;
+inline constexpr unsigned kMaxPageRanges = 476;
 
 // Learning happens twice, each time by one clone (agent_learn.cc): nothing is known -> one takes
 // down what is in its page tables -> done -> one looks what was accessed -> done.
 enum class LearnState : std::uint32_t { unknown, learning, present, looking, accessed };
 
-// A page of its own: a clone maps only this of the table.
+// Pages of its own: a clone maps only these of the table.
 struct alignas(4096) Program {
   std::atomic<std::uint32_t> state;        // ProgramState; also a futex word
   std::atomic<std::int32_t> pid;           // the zygote
@@ -79,7 +79,7 @@ struct alignas(4096) Program {
   Slot slots[kSlotsPerProgram];
   PageRange ranges[kMaxPageRanges];
 };
-static_assert(sizeof(Program) == 4096);
+static_assert(sizeof(Program) == 8192);
 
 // The manifest of a parked program is a row of records, each with this head, then `text_size`
 // bytes of text. For a file the text is its path, whether it is there or missing; for a variable

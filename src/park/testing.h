@@ -47,6 +47,7 @@ class PoolFixture : public os::LeavesNothing {
   void TearDown() override { pool_.reset(); }
 
   Pool& pool() { return *pool_; }
+  bool has_pool() const { return pool_ != nullptr; }
   void drop_pool() { pool_.reset(); }
 
   static PoolOptions options() {
