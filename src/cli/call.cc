@@ -3,6 +3,7 @@
 // `prewarm call`: runs a tool by one of its workers, or as the process that it would have been.
 #include "cli/call.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,9 +16,11 @@
 #include "cli/call_each.h"
 #include "cli/commands.h"
 #include "cli/locate.h"
+#include "coproc/batch_proxy.h"
 #include "coproc/declarations.h"
 #include "coproc/owner_client.h"
 #include "coproc/proxy.h"
+#include "prewarm/command.h"
 
 namespace prewarm::cli {
 namespace {
@@ -53,15 +56,47 @@ std::string find_tool(const std::string& name, int& status) {
   return path;
 }
 
+std::vector<char*> arguments(const CallOptions& options) {
+  std::vector<char*> argv;
+  for (const auto& word : options.command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  return argv;
+}
+
+std::chrono::milliseconds time_of(const CallOptions& options) {
+  return std::chrono::milliseconds(std::llround(options.timeout * 1000));
+}
+
+// Somebody must stay to look at the time.
+int run_for_a_time(const CallOptions& options, const std::string& program) {
+  const auto start = [&] {
+    Command command(program);
+    command.argv0(options.command[0]);
+    for (std::size_t i = 1; i < options.command.size(); ++i) command.arg(options.command[i]);
+    auto process = command.spawn();
+    if (process || process.error().code != ENOEXEC) return process;
+    Command shell("/bin/sh");
+    shell.argv0("sh").arg(program);
+    for (std::size_t i = 1; i < options.command.size(); ++i) shell.arg(options.command[i]);
+    return shell.spawn();
+  };
+  const auto outcome = coproc::stand_for_process(start, time_of(options));
+  if (!outcome) {
+    complain("call: can't run " + program + ": " + outcome.error().message());
+    return kNotExecutable;
+  }
+  if (!outcome->message.empty()) complain("call: " + program + ": " + outcome->message);
+  coproc::end_like(*outcome);
+}
+
 int run_batch(const CallOptions& options, const std::string& program, const std::string& why) {
   if (options.explain) complain("call: " + program + " runs as a batch process: " + why);
   if (!options.batch) {
     complain("call: no worker serves " + program + ": " + why);
     return coproc::kFailedStatus;
   }
-  std::vector<char*> argv;
-  for (const auto& word : options.command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
+  if (options.timeout > 0) return run_for_a_time(options, program);
+  auto argv = arguments(options);
   ::execv(program.c_str(), argv.data());
   if (errno == ENOEXEC) {  // a script without a first line that names its interpreter
     argv.insert(argv.begin(), const_cast<char*>("sh"));
@@ -99,9 +134,13 @@ int call(const CallOptions& options) {
   const std::string program = find_tool(options.command[0], status);
   if (program.empty()) return status;
 
-  std::vector<char*> argv;
-  for (const auto& word : options.command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
+  const bool has_streams =
+      ::fcntl(0, F_GETFD) >= 0 && ::fcntl(1, F_GETFD) >= 0 && ::fcntl(2, F_GETFD) >= 0;
+  if (!has_streams && !options.each) {
+    // That it has none can't be told to a worker.
+    return run_batch(options, program, "not all of its standard streams are open");
+  }
+  const auto argv = arguments(options);
   auto invocation = coproc::invocation_from_here(program, argv.data(), environ);
   if (!invocation) return run_batch(options, program, invocation.error().message());
   invocation->affinity = options.affinity;
@@ -110,7 +149,7 @@ int call(const CallOptions& options) {
   invocation->declarations =
       options.declarations.empty() ? coproc::declarations_path() : absolute(options.declarations);
   if (options.timeout > 0) {
-    invocation->timeout = std::chrono::milliseconds(std::llround(options.timeout * 1000));
+    invocation->timeout = time_of(options);
   }
   auto owner = coproc::connect_to_owner(find_command());
   if (options.each) return call_each(options, std::move(*invocation), std::move(owner));

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
+#include <limits>
 #include <map>
 #include <string>
 #include <thread>
@@ -30,6 +32,8 @@ namespace {
 // As xargs(1) has it.
 constexpr int kSomeFailed = 123;
 constexpr int kStopped = 125;
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kGraceNs = 2 * os::kNsPerSecond;  // between SIGTERM and SIGKILL
 constexpr std::int64_t kShowEveryNs = 200 * os::kNsPerMs;
 constexpr std::size_t kMaxArgument = std::size_t{1} << 17;  // MAX_ARG_STRLEN
 
@@ -46,7 +50,8 @@ class Arguments {
     if (n > 0) {
       buffer_.append(bytes, static_cast<std::size_t>(n));
       seen_ += static_cast<std::uint64_t>(std::count(bytes, bytes + n, end_));
-    } else if (n == 0 || errno != EINTR) {
+    } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
+      if (n < 0) error_ = errno;
       at_end_ = true;
       if (!buffer_.empty()) ++seen_;  // without an end
     }
@@ -60,6 +65,7 @@ class Arguments {
     return argument;
   }
   bool too_long() const { return too_long_; }
+  int error() const { return error_; }  // why they could not be read to their end; 0: they were
   // How many there are; nothing while that isn't known.
   std::optional<std::uint64_t> total() const {
     return at_end_ ? std::optional(seen_) : std::nullopt;
@@ -70,6 +76,7 @@ class Arguments {
   std::string buffer_;
   bool at_end_ = false;
   bool too_long_ = false;
+  int error_ = 0;
   std::uint64_t seen_ = 0;
 };
 
@@ -125,7 +132,7 @@ class Each {
     for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) sigaddset(&set, number);
     ::sigprocmask(SIG_BLOCK, &set, nullptr);
     const os::Fd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-    while (!stopped_by_ || under_way() > 0) {
+    while (!is_stopped() || under_way() > 0) {
       start_more();
       if (arguments_.ended() && under_way() == 0) break;
       if (arguments_.too_long()) {
@@ -138,19 +145,32 @@ class Each {
     }
     progress_.show(done_, failed_, arguments_.total(), true);
     if (stopped_by_) return 128 + *stopped_by_;
+    if (arguments_.error() != 0) {
+      complain(std::string("call: can't read standard input: ") +
+               std::strerror(arguments_.error()));
+      return kStopped;
+    }
     return lost_ ? kStopped : failed_ > 0 ? kSomeFailed : 0;
   }
 
  private:
+  struct Batch {
+    Process process;
+    std::string argument;
+    std::int64_t due;
+    bool is_late = false;
+  };
+
+  bool is_stopped() const { return stopped_by_ || lost_; }
   std::size_t under_way() const { return requests_.size() + processes_.size(); }
 
   void start_more() {
-    while (!stopped_by_ && under_way() < jobs_) {
+    while (!is_stopped() && under_way() < jobs_) {
       auto argument = arguments_.next();
       if (!argument) return;
       auto invocation = invocation_;
       invocation.arguments.push_back(std::move(*argument));
-      if (!lost_ && owner_) {
+      if (owner_) {
         const auto id = owner_->send(invocation, {input_.get(), 1, 2});
         if (id) {
           requests_.emplace(*id, std::move(invocation));
@@ -175,11 +195,29 @@ class Each {
     command.in(Stdio::null()).signals(Signals::all_default);
     auto process = command.spawn();
     if (process) {
-      processes_.push_back(std::move(*process));
+      const std::int64_t due =
+          invocation.timeout ? os::now_ns() + invocation.timeout->count() * os::kNsPerMs : kNever;
+      processes_.push_back({std::move(*process), invocation.arguments.back(), due});
     } else {
       complain("call: " + process.error().message());
       end(false);
     }
+  }
+
+  // Until when nothing is due, in ns from now.
+  std::int64_t end_late_ones() {
+    const std::int64_t now = os::now_ns();
+    std::int64_t next = now + os::kNsPerSecond;
+    for (auto& batch : processes_) {
+      if (now >= batch.due) {
+        // An error: it has just ended.
+        const auto sent = batch.process.kill(batch.is_late ? SIGKILL : SIGTERM);
+        batch.is_late = true;
+        batch.due = sent ? now + kGraceNs : kNever;
+      }
+      next = std::min(next, batch.due);
+    }
+    return next - now + os::kNsPerMs;
   }
 
   void end(bool success) {
@@ -188,11 +226,10 @@ class Each {
   }
 
   void wait(int signals) {
-    const bool reads = !stopped_by_ && under_way() < jobs_ && arguments_.wants_to_read();
-    pollfd polled[] = {{owner_ && !lost_ ? owner_->fd() : -1, POLLIN, 0},
-                       {signals, POLLIN, 0},
-                       {reads ? 0 : -1, POLLIN, 0}};
-    ::poll(polled, 3, 1000);
+    const bool reads = !is_stopped() && under_way() < jobs_ && arguments_.wants_to_read();
+    pollfd polled[] = {
+        {owner_ ? owner_->fd() : -1, POLLIN, 0}, {signals, POLLIN, 0}, {reads ? 0 : -1, POLLIN, 0}};
+    ::poll(polled, 3, static_cast<int>(end_late_ones() / os::kNsPerMs));
     if (polled[0].revents != 0) take_answers();
     if (polled[1].revents != 0) take_signals(signals);
     if (polled[2].revents != 0) arguments_.read();
@@ -208,7 +245,9 @@ class Each {
       if (request == requests_.end() || !outcome) return lose_owner();
       const auto invocation = std::move(request->second);
       requests_.erase(request);
-      if (!outcome->was_run()) {
+      if (!outcome->was_run() && stopped_by_) {
+        end(false);
+      } else if (!outcome->was_run()) {
         run_batch(invocation, outcome->message);
       } else {
         if (!outcome->message.empty()) {
@@ -221,6 +260,8 @@ class Each {
 
   // What it was asked for may have run: it is not run again, and nothing more is begun.
   void lose_owner() {
+    owner_ = os::failed_with(EPIPE, "ask the owner of the pools");
+    if (requests_.empty()) return;  // it was told to end
     complain("call: lost the owner of the pools; of " + std::to_string(requests_.size()) +
              " invocations it isn't known whether they came to their end");
     failed_ += requests_.size();
@@ -238,14 +279,16 @@ class Each {
       for (const auto& [id, invocation] : requests_) {
         if (const auto sent = owner_->signal(id, number); !sent) break;
       }
-      for (auto& process : processes_) {
-        if (const auto sent = process.kill(number); !sent) continue;
+      // What a terminal sends has reached them.
+      for (auto& batch : processes_) {
+        if (info.ssi_code == SI_KERNEL || !batch.process.kill(number)) continue;
       }
     }
-    std::erase_if(processes_, [this](Process& process) {
-      const auto exit = process.wait_for(std::chrono::milliseconds(0));
+    std::erase_if(processes_, [this](Batch& batch) {
+      const auto exit = batch.process.wait_for(std::chrono::milliseconds(0));
       if (exit && !*exit) return false;
-      end(exit && (*exit)->success());
+      if (batch.is_late) complain("call: " + batch.argument + ": its time was over");
+      end(exit && (*exit)->success() && !batch.is_late);
       return true;
     });
   }
@@ -258,7 +301,7 @@ class Each {
   os::Fd input_;
   std::size_t jobs_ = 1;
   std::map<std::uint32_t, coproc::Invocation> requests_;
-  std::vector<Process> processes_;
+  std::vector<Batch> processes_;
   std::uint64_t done_ = 0;
   std::uint64_t failed_ = 0;
   std::optional<int> stopped_by_;

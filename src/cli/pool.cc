@@ -37,15 +37,16 @@ void write_to_log(const std::string& directory) {
   ::dup2(log.get(), 2);
 }
 
-// The parent returns true as soon as its child can be connected to, and ends.
+// Ends the parent as soon as its child can be connected to. Returns in the child, or false if there
+// is none.
 bool go_to_background(const std::string& directory) {
   const pid_t pid = ::fork();
-  if (pid != 0) return true;
+  if (pid < 0) return false;
+  if (pid > 0) ::_exit(EXIT_SUCCESS);
   ::setsid();
-  if (::chdir("/") != 0) return false;
   ::umask(077);
   write_to_log(directory);
-  return false;
+  return ::chdir("/") == 0;
 }
 
 using Json = nlohmann::json;
@@ -121,7 +122,7 @@ int pool_serve(bool background) {
     complain("pool serve: somebody serves already at " + coproc::pool_socket_path(*directory));
     return EXIT_FAILURE;
   }
-  if (background && go_to_background(*directory)) ::_exit(EXIT_SUCCESS);
+  if (background && !go_to_background(*directory)) return EXIT_FAILURE;
   coproc::Owner owner(**socket, find_command());
   if (const auto served = owner.run(); !served) {
     complain("pool serve: " + served.error().message());

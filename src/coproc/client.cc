@@ -31,6 +31,7 @@ os::Result<Greeting> Client::greet() {
   if (!id) return std::unexpected(id.error());
   const auto answer = receive();
   if (!answer) return std::unexpected(answer.error());
+  if (!*answer) return os::failed_with(ETIMEDOUT, "greet");  // the socket has a time limit
   auto greeting = greeting_of(**answer);
   if (!greeting) return os::failed_with(EPROTO, "greet", greeting.error());
   return std::move(*greeting);

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "coproc/owner_socket.h"
 #include "coproc/owner_state.h"
@@ -57,8 +58,10 @@ os::Result<void> Owner::catch_signals() {
   // Each queued request holds three descriptors.
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    const rlim_t given = limit.rlim_cur;
     limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
+    // Ours alone: programs take a large limit for a promise, and close or select(2) up to it.
+    if (::setrlimit(RLIMIT_NOFILE, &limit) == 0) worker_descriptors_ = given;
   }
   return {};
 }
@@ -175,6 +178,7 @@ void Owner::take_request(Session& session, Service::Request request) {
   if (pool == nullptr) {
     pool = std::make_unique<Pool>();
     pool->plan = *plan;
+    retire_replaced(*plan);
   }
   if (pool->members.empty() && pool->backoff.until_ns() > now_) {
     ++pool->refused;
@@ -214,9 +218,10 @@ void Owner::take_signal(Session& session, const Service::Signal& signal) {
 // What was asked through it is not wanted any more.
 void Owner::close_session(Session& session) {
   session.closed = true;
-  const auto jobs = session.jobs;
+  const auto jobs = std::exchange(session.jobs, {});
   for (const auto& [id, number] : jobs) {
     Job& job = *jobs_.at(number);
+    job.session = nullptr;  // also of one that was given up before
     give_up(job, "client-gone");
   }
 }
@@ -233,19 +238,24 @@ void Owner::finish(Job& job, const Outcome& outcome) {
   }
   if (job.session != nullptr) {
     job.session->jobs.erase(job.id);
-    if (!job.session->closed) job.session->service.answer(job.id, outcome);
+    job.session->service.answer(job.id, outcome);
   }
   ++served_;
   jobs_.erase(job.number);
 }
 
 bool Owner::is_done() {
-  const bool busy = !sessions_.empty() || !jobs_.empty() || !pools_.empty();
+  // A client that only is there doesn't hold up an end that was asked for, but for its answers.
+  const bool heard = std::any_of(sessions_.begin(), sessions_.end(), [this](const auto& session) {
+    return !stopping_ || session->service.wants_to_write();
+  });
+  const bool busy = heard || !jobs_.empty() || !pools_.empty();
   if (busy) quiet_since_ = now_;
   const Clock patience =
       stopping_ ? 0 : static_cast<Clock>(planner_.limits().idle_seconds) * os::kNsPerSecond;
   if (busy || now_ - quiet_since_ < patience) return false;
   socket_.withdraw();
+  if (stopping_) return true;
   // Whoever connected before that is still served.
   accept_sessions();
   return sessions_.empty();

@@ -9,10 +9,13 @@
 //   session (client)  --argv-->  Job  -->  Pool.queue  -->  Member (worker)  --status-->  session
 #pragma once
 
+#include <sys/resource.h>
+
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -71,6 +74,7 @@ class Owner {
   void start_workers(Pool& pool);
   bool start_worker(Pool& pool);
   bool make_room();
+  void retire_replaced(const StartPlan& plan);
   void give_up(Job& job, const char* reason);
   void send_signal(Job& job, int number);
   void refuse_queue(Pool& pool, const char* reason, const std::string& message);
@@ -98,6 +102,7 @@ class Owner {
   OwnerSocket& socket_;
   Planner planner_;
   os::Fd signals_;
+  std::optional<rlim_t> worker_descriptors_;  // RLIMIT_NOFILE of workers; nothing: as ours
   std::vector<std::unique_ptr<Session>> sessions_;
   std::map<std::string, std::unique_ptr<Pool>> pools_;
   std::map<std::uint64_t, std::unique_ptr<Job>> jobs_;

@@ -6,6 +6,7 @@
 // begins one, and the fields after it belong to it.
 #include <unistd.h>
 
+#include "coproc/owner_socket.h"
 #include "coproc/owner_state.h"
 #include "os/clock.h"
 
@@ -71,11 +72,16 @@ Message Owner::list(std::uint32_t id) {
 
 // Ends the workers of `program`, or all and then the owner. What runs may end first.
 void Owner::stop(const std::string* program) {
-  if (program == nullptr) stopping_ = true;
+  if (program == nullptr) {
+    stopping_ = true;
+    // Who comes from now on starts a new owner, however long what runs here takes.
+    socket_.withdraw();
+  }
   for (auto& [key, pool] : pools_) {
     if (program != nullptr && pool->plan.program != *program) continue;
     for (auto& member : pool->members) {
       if (member->state == Member::State::starting) {
+        member->dismissed = true;
         member->worker->dismiss();
         member->kill_at = now_ + os::kNsPerSecond;
       } else {

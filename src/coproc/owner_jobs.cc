@@ -46,6 +46,11 @@ bool Owner::give(Pool& pool, Member& member, Job& job) {
       finish(job, Outcome::not_run("refused", "the request is too large"));
       return true;
     }
+    if (id.error().code == EAGAIN) return false;  // it reads slowly
+    if (id.error().code == ETOOMANYREFS) {
+      finish(job, Outcome::not_run("refused", "too many descriptors are on their way"));
+      return true;
+    }
     connection_lost(member, std::unexpected(id.error()));
     return false;
   }
@@ -91,7 +96,8 @@ void Owner::start_workers(Pool& pool) {
 }
 
 bool Owner::start_worker(Pool& pool) {
-  auto worker = Worker::start(pool.plan.command, pool.plan.environment, pool.plan.directory);
+  auto worker = Worker::start(pool.plan.command, pool.plan.environment, pool.plan.directory,
+                              worker_descriptors_);
   if (worker) {
     auto member = std::make_unique<Member>();
     member->pool = &pool;
@@ -131,6 +137,16 @@ bool Owner::make_room() {
   return true;
 }
 
+// Nobody asks any more for workers of a file that `plan` has found replaced.
+void Owner::retire_replaced(const StartPlan& plan) {
+  for (auto& [key, pool] : pools_) {
+    if (pool->plan.program != plan.program || pool->plan.files == plan.files) continue;
+    for (auto& member : pool->members) {
+      if (member->state == Member::State::serving && pool->queue.empty()) retire(*member);
+    }
+  }
+}
+
 void Owner::refuse_queue(Pool& pool, const char* reason, const std::string& message) {
   const auto queue = pool.queue;
   for (Job* job : queue) {
@@ -167,7 +183,6 @@ void Owner::give_up(Job& job, const char* reason) {
   ++job.pool->given_up;
   job.given_up = reason;
   job.kill_at = now_ + kGraceNs;
-  if (job.session != nullptr && job.session->closed) job.session = nullptr;
   if (job.member == nullptr) {
     const bool late = job.deadline != 0 && now_ >= job.deadline;
     return finish(job, late ? Outcome{.kind = Outcome::Kind::exited,

@@ -101,7 +101,8 @@ void Owner::connection_lost(Member& member, const os::Result<void>& why) {
   if (member.gone) return;
   member.gone = true;
   const int code = why.error().code;
-  member.unread_lost = code == ECONNRESET;
+  // What was not even sent to its end can't have been read.
+  member.unread_lost = code == ECONNRESET || member.worker->client().wants_to_write();
   if (code == EPROTO) {
     member.at_fault = true;
     member.fault = why.error().subject;
@@ -127,8 +128,12 @@ void Owner::ended(Member& member) {
   const bool was_signalled = std::any_of(member.jobs.begin(), member.jobs.end(),
                                          [](const auto& job) { return job.second->signalled; });
   const bool was_idle = member.jobs.empty() && member.state == Member::State::leaving;
-  const bool died = member.state == Member::State::starting || member.at_fault ||
+  // Whoever goes unasked without having done anything would go so each time.
+  const bool useless = member.state == Member::State::starting || member.unread_lost ||
+                       (member.served == 0 && member.jobs.empty());
+  const bool died = member.at_fault || (useless && !member.dismissed) ||
                     (status.signal() && !was_signalled && !was_idle);
+  if (!died && !member.jobs.empty()) pool.backoff.served();
   if (died) {
     ++pool.deaths;
     pool.backoff.died(now_);
@@ -176,6 +181,7 @@ void Owner::retire(Member& member) {
   if (!member.jobs.empty()) return;
   member.state = Member::State::leaving;
   member.kill_at = now_ + kLeaveNs;
+  member.dismissed = true;
   member.worker->dismiss();
 }
 
@@ -190,7 +196,12 @@ void Owner::end_if_worn(Member& member) {
 void Owner::watch_member(Member& member) {
   const auto& declaration = member.pool->plan.declaration;
   if (member.kill_at != 0) {
-    if (now_ >= member.kill_at) member.worker->kill(SIGKILL);
+    if (now_ < member.kill_at) return;
+    if (!member.jobs.empty() && member.fault.empty()) {
+      member.fault = "it closed its connection and did not end";
+      member.at_fault = true;
+    }
+    member.worker->kill(SIGKILL);
     return;
   }
   const auto seconds = [](unsigned s) { return static_cast<Clock>(s) * os::kNsPerSecond; };
@@ -213,6 +224,7 @@ void Owner::watch_member(Member& member) {
     return;
   }
   if (!member.jobs.empty() || member.state != Member::State::serving) return;
+  if (!member.pool->queue.empty()) return;  // it is about to be needed
   const auto idle = now_ - member.used;
   if (idle >= seconds(declaration.idle_seconds)) {
     retire(member);
@@ -227,9 +239,6 @@ void Owner::watch_member(Member& member) {
 // Drops sessions that are closed, and pools that have nothing left.
 void Owner::sweep() {
   std::erase_if(sessions_, [](const auto& s) { return s->closed; });
-  for (auto& [number, job] : jobs_) {
-    if (job->session != nullptr && job->session->closed) job->session = nullptr;
-  }
   std::erase_if(pools_, [this](const auto& entry) {
     const Pool& pool = *entry.second;
     const Clock until =

@@ -39,12 +39,19 @@ ino_t inode_of(const std::string& path) {
   return ::lstat(path.c_str(), &s) == 0 ? s.st_ino : 0;
 }
 
-void turn_away(int socket, uid_t uid) {
-  std::fprintf(stderr, "prewarm: refused a connection of user %u: these pools are of user %u\n",
-               static_cast<unsigned>(uid), static_cast<unsigned>(::geteuid()));
-  const auto answer =
-      Outcome::not_run("user", "these pools belong to another user, who alone can use them");
-  if (const auto text = print_message(to_message(answer, 0))) {
+struct Refusal {
+  const char* reason;
+  const char* message;
+};
+constexpr Refusal kOtherUser{"user", "these pools belong to another user, who alone can use them"};
+constexpr Refusal kNoDescriptors{"busy", "the owner of the pools has no more descriptors"};
+
+os::Fd open_spare() { return os::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+// As the answer to the first request, which is a client's `version`.
+void turn_away(int socket, const Refusal& refusal) {
+  const auto answer = Outcome::not_run(refusal.reason, refusal.message);
+  if (const auto text = print_message(to_message(answer, 1))) {
     PacketWriter(*text, {}).send(socket, MSG_DONTWAIT);
   }
 }
@@ -69,16 +76,29 @@ os::Result<std::optional<OwnerSocket>> OwnerSocket::listen(const std::string& di
       ::chmod(path.c_str(), 0600) != 0 || ::listen(listener.get(), kBacklog) != 0) {
     return os::failed("listen at", path);
   }
-  return OwnerSocket(std::move(listener), directory, path, inode_of(path));
+  OwnerSocket made(std::move(listener), directory, path, inode_of(path));
+  made.spare_ = open_spare();
+  return made;
 }
 
 OwnerSocket::~OwnerSocket() { withdraw(); }
 
+os::Fd OwnerSocket::accept_one() {
+  return os::Fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+}
+
 std::optional<os::Fd> OwnerSocket::accept() {
   for (;;) {
-    os::Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    os::Fd socket = accept_one();
     if (!socket.valid()) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
+      if ((errno != EMFILE && errno != ENFILE) || !spare_.valid()) return {};
+      // Not taken it would wait, and be seen by poll(2) again and again.
+      spare_.reset();
+      socket = accept_one();
+      if (socket.valid()) turn_away(socket.get(), kNoDescriptors);
+      socket.reset();
+      spare_ = open_spare();
       return {};
     }
     ucred peer{};
@@ -87,7 +107,9 @@ std::optional<os::Fd> OwnerSocket::accept() {
         peer.uid == ::geteuid()) {
       return socket;
     }
-    turn_away(socket.get(), peer.uid);
+    std::fprintf(stderr, "prewarm: refused a connection of user %u: these pools are of user %u\n",
+                 static_cast<unsigned>(peer.uid), static_cast<unsigned>(::geteuid()));
+    turn_away(socket.get(), kOtherUser);
   }
 }
 

@@ -39,7 +39,10 @@ class OwnerSocket {
         path_(std::move(path)),
         inode_(inode) {}
 
+  os::Fd accept_one();
+
   os::Fd listener_;
+  os::Fd spare_;  // what a connection is answered with when there are no more descriptors
   std::string directory_;
   std::string path_;
   ino_t inode_ = 0;  // of the socket's name

@@ -56,6 +56,7 @@ struct Owner::Member {
   Clock kill_at = 0;          // 0: not yet
   std::uint32_t checked = 0;  // id of the health check that is under way; 0: none
   Clock checked_at = 0;
+  bool dismissed = false;    // was told that there will be no more
   bool unread_lost = false;  // it has gone without having read all that it was sent
   bool warned = false;       // was told to end a request for the last time
   bool at_fault = false;     // broke the protocol, or was killed for not answering

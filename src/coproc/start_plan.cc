@@ -86,15 +86,20 @@ void add_part(std::string& key, std::string_view part) {
   key += '\0';
 }
 
+std::string identify_files(const StartPlan& plan) {
+  std::string files = identity_of(plan.program);
+  for (const auto& word : plan.command) {
+    if (word.starts_with('/')) files += " " + identity_of(word);
+  }
+  return files;
+}
+
 std::string make_key(const Invocation& invocation, const StartPlan& plan) {
   std::string key;
   add_part(key, plan.program);
   add_part(key, plan.declaration.name);
-  add_part(key, identity_of(plan.program));
-  for (const auto& word : plan.command) {
-    add_part(key, word);
-    if (word.starts_with('/')) add_part(key, identity_of(word));
-  }
+  add_part(key, plan.files);
+  for (const auto& word : plan.command) add_part(key, word);
   std::vector<std::string_view> variables;
   for (const auto& v : invocation.environment) {
     if (matters(plan.declaration, std::string_view(v).substr(0, v.find('=')))) {
@@ -259,6 +264,7 @@ std::expected<StartPlan, Outcome> Planner::plan(const Invocation& invocation) {
         "batch", plan.program + " is not declared as a coprocess, and doesn't say that it is one"));
   }
   plan.affinity = affinity_of(invocation, plan.declaration);
+  plan.files = identify_files(plan);
   plan.key = make_key(invocation, plan);
   return plan;
 }

@@ -19,6 +19,7 @@ namespace prewarm::coproc {
 struct StartPlan {
   std::string key;                       // what has the same key can be served by the same worker
   std::string program;                   // of the request
+  std::string files;                     // identifies the files of program and command
   std::vector<std::string> command;      // what is started: absolute path and arguments
   std::vector<std::string> environment;  // in which
   std::string directory;                 // and where

@@ -20,7 +20,8 @@ constexpr int kWorkerFd = 3;  // where the worker has its socket
 
 os::Result<std::unique_ptr<Worker>> Worker::start(const std::vector<std::string>& command,
                                                   const std::vector<std::string>& environment,
-                                                  const std::string& directory) {
+                                                  const std::string& directory,
+                                                  std::optional<rlim_t> descriptors) {
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
     return os::failed("make a pair of sockets");
@@ -44,6 +45,10 @@ os::Result<std::unique_ptr<Worker>> Worker::start(const std::vector<std::string>
       .signals(Signals::all_default)
       .session()
       .death_signal(SIGTERM);
+  rlimit limit{};
+  if (descriptors && ::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    start.limit(RLIMIT_NOFILE, *descriptors, limit.rlim_max);
+  }
   auto process = start.spawn();
   if (!process) return std::unexpected(process.error());
   os::Fd errors = std::move(process->err());

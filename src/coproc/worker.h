@@ -5,8 +5,10 @@
 #pragma once
 
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,9 +22,11 @@ namespace prewarm::coproc {
 class Worker {
  public:
   // Starts `command` (absolute path, arguments) in a session of its own. It has not been greeted.
+  // `descriptors`: its soft limit of descriptors, if that isn't to be this process's.
   static os::Result<std::unique_ptr<Worker>> start(const std::vector<std::string>& command,
                                                    const std::vector<std::string>& environment,
-                                                   const std::string& directory);
+                                                   const std::string& directory,
+                                                   std::optional<rlim_t> descriptors = {});
 
   Client& client() { return client_; }
   Process& process() { return process_; }

@@ -23,8 +23,8 @@ class Verdict:
     seconds: float
 
 
-def judge(case, options):
-    """The Verdict on `case`."""
+def judge(case, options, make_world=World):
+    """The Verdict on `case`, whose function gets make_world(options, directory)."""
     started = time.monotonic()
     directory = tempfile.mkdtemp(prefix="prewarm-faults-")
     os.chmod(directory, 0o755)  # some runs are another user's
@@ -32,7 +32,7 @@ def judge(case, options):
     pid = os.fork()
     if pid == 0:
         os.close(receive)
-        _in_child(case, options, directory, send)
+        _in_child(case, make_world(options, directory), send)
     os.close(send)
     word, reason = _answer(receive, case.seconds)
     processes.kill_below(os.getpid())
@@ -66,10 +66,9 @@ def _answer(descriptor, seconds):
     return pickle.loads(data) if data else ("failed", "the case's process ended without a verdict")
 
 
-def _in_child(case, options, directory, descriptor):
+def _in_child(case, world, descriptor):
     processes.be_parent_bound()
     processes.adopt_orphans()
-    world = World(options, directory)
     try:
         note = case.function(world)
         answer = ("passed", note or "")

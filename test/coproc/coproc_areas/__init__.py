@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""One module for each area; importing it registers its cases."""
