@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "coproc/client.h"
+#include "coproc/context.h"
 #include "coproc/fanos.h"
 #include "coproc/invocation.h"
 #include "coproc/runtime_directory.h"
@@ -44,6 +45,9 @@ struct Refusal {
   const char* message;
 };
 constexpr Refusal kOtherUser{"user", "these pools belong to another user, who alone can use them"};
+constexpr Refusal kOtherContext{
+    "context",
+    "the owner of the pools has another root, namespace, group, capability or seccomp filter"};
 constexpr Refusal kNoDescriptors{"busy", "the owner of the pools has no more descriptors"};
 
 os::Fd open_spare() { return os::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
@@ -52,8 +56,23 @@ os::Fd open_spare() { return os::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); 
 void turn_away(int socket, const Refusal& refusal) {
   const auto answer = Outcome::not_run(refusal.reason, refusal.message);
   if (const auto text = print_message(to_message(answer, 1))) {
-    PacketWriter(*text, {}).send(socket, MSG_DONTWAIT);
+    (void)PacketWriter(*text, {}).send(socket, MSG_DONTWAIT);  // or it isn't told
   }
+}
+
+// Null: the peer may be served.
+const Refusal* check_peer(int socket, const std::string& own_context) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return &kOtherUser;
+  if (peer.uid != ::geteuid()) {
+    std::fprintf(stderr, "prewarm: refused a connection of user %u: these pools are of user %u\n",
+                 static_cast<unsigned>(peer.uid), static_cast<unsigned>(::geteuid()));
+    return &kOtherUser;
+  }
+  // A pid that can't be seen from here is 0.
+  const std::string context = context_of(peer.pid);
+  return context.empty() || context != own_context ? &kOtherContext : nullptr;
 }
 
 }  // namespace
@@ -101,15 +120,9 @@ std::optional<os::Fd> OwnerSocket::accept() {
       spare_ = open_spare();
       return {};
     }
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-        peer.uid == ::geteuid()) {
-      return socket;
-    }
-    std::fprintf(stderr, "prewarm: refused a connection of user %u: these pools are of user %u\n",
-                 static_cast<unsigned>(peer.uid), static_cast<unsigned>(::geteuid()));
-    turn_away(socket.get(), kOtherUser);
+    const Refusal* refusal = check_peer(socket.get(), context_);
+    if (refusal == nullptr) return socket;
+    turn_away(socket.get(), *refusal);
   }
 }
 

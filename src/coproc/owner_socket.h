@@ -5,10 +5,12 @@
 #pragma once
 
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <optional>
 #include <string>
 
+#include "coproc/context.h"
 #include "os/fd.h"
 #include "os/result.h"
 
@@ -25,8 +27,8 @@ class OwnerSocket {
 
   int fd() const { return listener_.get(); }
   const std::string& path() const { return path_; }
-  // The next connection of this user's; those of others are answered and closed, and said on
-  // standard error. Nothing: there is none now.
+  // The next connection of this user's and of this context (coproc/context.h); others are answered
+  // and closed, those of other users said on standard error, too. Nothing: there is none now.
   std::optional<os::Fd> accept();
   // From now on others find no socket here, and one of them can become the owner. Connections that
   // were made before can still be accepted.
@@ -37,7 +39,8 @@ class OwnerSocket {
       : listener_(std::move(listener)),
         directory_(std::move(directory)),
         path_(std::move(path)),
-        inode_(inode) {}
+        inode_(inode),
+        context_(context_of(::getpid())) {}
 
   os::Fd accept_one();
 
@@ -45,7 +48,8 @@ class OwnerSocket {
   os::Fd spare_;  // what a connection is answered with when there are no more descriptors
   std::string directory_;
   std::string path_;
-  ino_t inode_ = 0;  // of the socket's name
+  ino_t inode_ = 0;      // of the socket's name
+  std::string context_;  // this process's
 };
 
 }  // namespace prewarm::coproc
