@@ -57,45 +57,64 @@ os::Result<Measured> measure_python(const Session& session) {
 }
 
 constexpr const char* kImports = "import sys, json, argparse, ssl, http.client, sqlite3\n";
-// What the tool itself does is the same in both, and is kept small: its start is what is compared.
-constexpr const char* kBody = "print(json.dumps(sys.argv[1:]))\n";
+// What the tool itself does is the same in all, and is kept small: its start is what is compared.
+constexpr const char* kMain = "def main():\n    print(json.dumps(sys.argv[1:]))\n";
+constexpr const char* kModules = "json,argparse,ssl,http.client,sqlite3";
+
+// The same tool without and with a ready point.
+struct ReadyTools {
+  std::string plain;
+  std::string ready;       // ends as any program
+  std::string ready_main;  // prewarm.ready(main)
+};
+
+os::Result<ReadyTools> write_ready_tools(const Tools& tools) {
+  const std::string head = fmt::format("#!{}\n", kPython);
+  const std::string sdk = fmt::format("import sys\nsys.path.insert(0, {:?})\nimport prewarm\n",
+                                      std::string(PREWARM_SOURCE_DIR) + "/sdk/python");
+  const std::string body = std::string(kImports) + kMain;
+  auto plain = tools.executable("plain.py", head + body + "main()\n");
+  auto ready = tools.executable("ready.py", head + sdk + body + "prewarm.ready()\nmain()\n");
+  auto ready_main = tools.executable("ready_main.py", head + sdk + body + "prewarm.ready(main)\n");
+  for (const auto* file : {&plain, &ready, &ready_main}) {
+    if (!*file) return std::unexpected(file->error());
+  }
+  return ReadyTools{*plain, *ready, *ready_main};
+}
 
 os::Result<Measured> measure_ready(const Session& session) {
   const Tools tools(session);
-  const auto batch =
-      tools.executable("plain.py", fmt::format("#!{}\n{}{}", kPython, kImports, kBody));
-  if (!batch) return std::unexpected(batch.error());
-  const auto ready = tools.executable(
-      "ready.py",
-      fmt::format("#!{}\nimport sys\nsys.path.insert(0, {:?})\nimport prewarm\n{}"
-                  "prewarm.ready()\n{}",
-                  kPython, std::string(PREWARM_SOURCE_DIR) + "/sdk/python", kImports, kBody));
-  if (!ready) return std::unexpected(ready.error());
-  const auto declared = tools.declare("[command.\"ready.py\"]\nprotocol = \"ready\"\n");
+  const auto files = write_ready_tools(tools);
+  if (!files) return std::unexpected(files.error());
+  const auto served = [&session](const char* name, const std::string& tool) {
+    return Served{name, tool, {session.options.prewarm, "adapt", "ready", "--", tool}};
+  };
+  return measure_requests(
+      session, files->plain,
+      {served("ready()", files->ready), served("ready(main)", files->ready_main)});
+}
+
+os::Result<Measured> measure_ready_calls(const Session& session) {
+  const Tools tools(session);
+  const auto files = write_ready_tools(tools);
+  if (!files) return std::unexpected(files.error());
+  const auto declared = tools.declare("[command.\"ready_main.py\"]\nprotocol = \"ready\"\n");
   if (!declared) return std::unexpected(declared.error());
   const std::string call = "\"$PREWARM\" call --no-batch ";
+  const std::string preloaded =
+      fmt::format("{}--preload {} {} {}", call, kModules, kPython, files->plain);
+  const auto loop = [&tools](const char* name, const std::string& shell, const std::string& first,
+                             const std::string& command) {
+    std::vector<std::string> words{shell};
+    if (shell != "bash") words.emplace_back("run");
+    return PoolLoop{name, words, repeated(first), repeated(command), tools.warm() / 4 + 1, 1};
+  };
+  const std::string& prewarm = session.options.prewarm;
   return tools.measure(
-      {{"batch", {"bash"}, *batch + " x >/dev/null", repeated(*batch + " x"), tools.batch()},
-       {"prewarm call",
-        {"bash"},
-        call + *ready + " x >/dev/null",
-        repeated(call + *ready + " x"),
-        tools.warm() / 4 + 1,
-        1},
-       {"prewarm run",
-        {session.options.prewarm, "run"},
-        *ready + " x >/dev/null",
-        repeated(*ready + " x"),
-        tools.warm() / 4 + 1,
-        1},
-       {"call --preload",
-        {"bash"},
-        fmt::format("{}--preload json,argparse,ssl,http.client,sqlite3 {} {} x >/dev/null", call,
-                    kPython, *batch),
-        repeated(fmt::format("{}--preload json,argparse,ssl,http.client,sqlite3 {} {} x", call,
-                             kPython, *batch)),
-        tools.warm() / 4 + 1,
-        1}});
+      {{"batch", {"bash"}, files->plain + " >/dev/null", repeated(files->plain), tools.batch()},
+       loop("prewarm call", "bash", call + files->ready_main, call + files->ready_main),
+       loop("prewarm run", prewarm, files->ready_main, files->ready_main),
+       loop("call --preload", "bash", preloaded, preloaded)});
 }
 
 }  // namespace
@@ -108,11 +127,15 @@ std::vector<Case> coproc_cases() {
                        {DemandKind::faster_at_least, "call --each, 20 workers", "batch", 20}},
            .measure = measure_python},
           {.name = "ready-python",
-           .what = "python3 with json, argparse, ssl, http.client and sqlite3 imported",
-           .demands = {{DemandKind::faster_at_least, "prewarm call", "batch", 8},
-                       {DemandKind::faster_at_least, "prewarm run", "batch", 8},
-                       {DemandKind::faster_at_least, "call --preload", "batch", 8}},
+           .what = "python3 with json, argparse, ssl, http.client and sqlite3 imported, at its "
+                   "ready point; by a driver in this process",
+           .demands = {{DemandKind::faster_at_least, "ready()", "cold", 8},
+                       {DemandKind::faster_at_least, "ready(main)", "cold", 8}},
            .measure = measure_ready},
+          {.name = "ready-calls",
+           .what = "the same in a loop of a script",
+           .demands = {},
+           .measure = measure_ready_calls},
           {.name = "coproc-request",
            .what = "one request to an idle worker in C, by a driver in this process",
            .demands = {{DemandKind::time_at_most, "worker", "cold", 0.2},

@@ -13,8 +13,8 @@
 namespace prewarm::bench {
 namespace {
 
-constexpr unsigned kRequests = 200;  // per sample
-constexpr unsigned kLaunches = 50;
+constexpr unsigned kRequests = 100;  // per sample
+constexpr unsigned kLaunches = 20;
 constexpr unsigned kQuick = 3;
 constexpr double kNsPerUs = 1000;
 
@@ -51,17 +51,19 @@ os::Result<void> ask(Driver& driver) {
   return {};
 }
 
+// `tool` as it is called, `command` as it is started as a worker.
 os::Result<std::shared_ptr<Driver>> start(const std::string& tool,
+                                          const std::vector<std::string>& command,
                                           const std::vector<std::string>& environment) {
   auto driver = std::make_shared<Driver>();
-  auto worker = coproc::Worker::start({tool}, environment, "/");
+  auto worker = coproc::Worker::start(command, environment, "/");
   if (!worker) return std::unexpected(worker.error());
   driver->worker = std::move(*worker);
   driver->worker->process().set_kill_on_drop(true);
   if (const auto greeting = driver->worker->client().greet(); !greeting) {
     return std::unexpected(greeting.error());
   }
-  driver->invocation.arguments = {"prewarm-bench-tool", "some", "words"};
+  driver->invocation.arguments = {tool, "some", "words"};
   driver->invocation.environment = environment;
   driver->invocation.clear_environment = true;
   driver->invocation.directory = "/tmp";
@@ -84,10 +86,8 @@ os::Result<void> launch(const std::string& tool) {
 
 }  // namespace
 
-os::Result<Measured> measure_request(const Session& session) {
-  const std::string tool = session.options.directory + "/prewarm-bench-tool";
-  const auto driver = start(tool, session.environment("cache"));
-  if (!driver) return std::unexpected(driver.error());
+os::Result<Measured> measure_requests(const Session& session, const std::string& cold,
+                                      const std::vector<Served>& served) {
   const bool quick = session.options.quick;
   Plan plan;
   plan.metrics = {"from the request to the answer"};
@@ -95,15 +95,24 @@ os::Result<Measured> measure_request(const Session& session) {
                             quick ? kQuick : kLaunches);
   plan.rounds = session.options.rounds;
   plan.warm_up = true;
-  plan.variants = {
-      {"cold",
-       [tool, quick] {
-         return time_each(quick ? kQuick : kLaunches, [&tool] { return launch(tool); });
-       }},
-      {"worker", [driver = *driver, quick] {
-         return time_each(quick ? kQuick : kRequests, [&driver] { return ask(*driver); });
-       }}};
+  plan.variants = {{"cold", [cold, quick] {
+                      return time_each(quick ? kQuick : kLaunches,
+                                       [&cold] { return launch(cold); });
+                    }}};
+  for (const Served& one : served) {
+    const auto driver = start(one.tool, one.command, session.environment("cache"));
+    if (!driver) return std::unexpected(driver.error());
+    plan.variants.push_back({one.name, [driver = *driver, quick] {
+                               return time_each(quick ? kQuick : kRequests,
+                                                [&driver] { return ask(*driver); });
+                             }});
+  }
   return interleave(session, plan);
+}
+
+os::Result<Measured> measure_request(const Session& session) {
+  const std::string tool = session.options.directory + "/prewarm-bench-tool";
+  return measure_requests(session, tool, {{"worker", tool, {tool}}});
 }
 
 }  // namespace prewarm::bench

@@ -19,6 +19,26 @@ void complain(const std::string& text) { std::fprintf(stderr, "prewarm: %s\n", t
 
 namespace {
 
+struct PoolOptions {
+  bool background = false;
+  bool json = false;
+  std::string program;
+};
+
+// What all subcommands are told; each has its own part.
+struct CommandLine {
+  RunOptions run;
+  std::string script;
+  std::vector<std::string> programs;
+  bool json = false;
+  CallOptions call;
+  PoolOptions pool;
+  NailgunListenOptions nailgun;
+  BenchSpawnOptions bench;
+  SpawnCallerOptions caller;
+  AdaptOptions adapt;
+};
+
 void add_run(CLI::App& app, RunOptions& options) {
   auto* run = app.add_subcommand("run", "Run a bash script with its commands launched warm");
   run->footer(
@@ -95,12 +115,6 @@ void add_call(CLI::App& app, CallOptions& options) {
       "--each, and show how far it is, on a terminal");
   call->callback([call, &options] { options.command = call->remaining(); });
 }
-
-struct PoolOptions {
-  bool background = false;
-  bool json = false;
-  std::string program;
-};
 
 void add_pool(CLI::App& app, PoolOptions& options) {
   auto* pool = app.add_subcommand("pool", "Look at the pools of workers, and stop them");
@@ -211,35 +225,54 @@ int drop_end_of_options(int argc, char** argv) {
   return argc;
 }
 
+struct Subcommand {
+  const char* name;
+  void (*add)(CLI::App& app, CommandLine& line);
+  int (*run)(const CLI::App& app, const CommandLine& line);
+};
+
+constexpr Subcommand kSubcommands[] = {
+    {"run", [](CLI::App& app, CommandLine& line) { add_run(app, line.run); },
+     [](const CLI::App&, const CommandLine& line) { return run(line.run); }},
+    {"plan", [](CLI::App& app, CommandLine& line) { add_plan(app, line.script, line.json); },
+     [](const CLI::App&, const CommandLine& line) { return plan(line.script, line.json); }},
+    {"doctor", [](CLI::App& app, CommandLine& line) { add_doctor(app, line.programs, line.json); },
+     [](const CLI::App&, const CommandLine& line) { return doctor(line.programs, line.json); }},
+    {"call", [](CLI::App& app, CommandLine& line) { add_call(app, line.call); },
+     [](const CLI::App&, const CommandLine& line) { return call(line.call); }},
+    {"pool", [](CLI::App& app, CommandLine& line) { add_pool(app, line.pool); },
+     [](const CLI::App& app, const CommandLine& line) { return run_pool(app, line.pool); }},
+    {"nailgun", [](CLI::App& app, CommandLine& line) { add_nailgun(app, line.nailgun); },
+     [](const CLI::App&, const CommandLine& line) { return nailgun(line.nailgun); }},
+    {"bench", [](CLI::App& app, CommandLine& line) { add_bench(app, line.bench); },
+     [](const CLI::App&, const CommandLine& line) { return bench_spawn(line.bench); }},
+    {"bench-spawn-caller",
+     [](CLI::App& app, CommandLine& line) { add_bench_spawn_caller(app, line.caller); },
+     [](const CLI::App&, const CommandLine& line) { return bench_spawn_caller(line.caller); }},
+    {"adapt", [](CLI::App& app, CommandLine& line) { add_adapt(app, line.adapt); },
+     [](const CLI::App&, const CommandLine& line) { return adapt(line.adapt); }},
+};
+
+// The parser is made anew for each start: if it is clear which subcommand it is, only that one is
+// added, as the start of `call` is what its users wait for.
+void add_subcommands(CLI::App& app, CommandLine& line, const std::string& first) {
+  const auto* named = std::ranges::find(kSubcommands, first, &Subcommand::name);
+  for (const Subcommand& subcommand : kSubcommands) {
+    if (named == std::end(kSubcommands) || named == &subcommand) subcommand.add(app, line);
+  }
+}
+
 }  // namespace
 }  // namespace prewarm::cli
 
 int main(int argc, char** argv) {
   using namespace prewarm::cli;
-  // Not for people, and its arguments are somebody else's command.
   argc = drop_end_of_options(argc, argv);
   CLI::App app("Starts programs from processes that are already warm.", "prewarm");
   app.set_version_flag("--version", std::string("prewarm ") + PREWARM_VERSION);
   app.require_subcommand(1);
-  RunOptions run_options;
-  std::string script;
-  std::vector<std::string> programs;
-  bool json = false;
-  add_run(app, run_options);
-  add_plan(app, script, json);
-  add_doctor(app, programs, json);
-  CallOptions call_options;
-  add_call(app, call_options);
-  PoolOptions pool_options;
-  add_pool(app, pool_options);
-  NailgunListenOptions nailgun_options;
-  add_nailgun(app, nailgun_options);
-  BenchSpawnOptions bench_options;
-  add_bench(app, bench_options);
-  SpawnCallerOptions caller_options;
-  add_bench_spawn_caller(app, caller_options);
-  AdaptOptions adapt_options;
-  add_adapt(app, adapt_options);
+  CommandLine line;
+  add_subcommands(app, line, argc > 1 ? argv[1] : "");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {
@@ -248,13 +281,6 @@ int main(int argc, char** argv) {
     complain(std::string(e.what()) + "; see prewarm --help");
     return kUsageError;
   }
-  if (app.got_subcommand("plan")) return plan(script, json);
-  if (app.got_subcommand("doctor")) return doctor(programs, json);
-  if (app.got_subcommand("call")) return call(call_options);
-  if (app.got_subcommand("pool")) return run_pool(app, pool_options);
-  if (app.got_subcommand("nailgun")) return nailgun(nailgun_options);
-  if (app.got_subcommand("bench")) return bench_spawn(bench_options);
-  if (app.got_subcommand("bench-spawn-caller")) return bench_spawn_caller(caller_options);
-  if (app.got_subcommand("adapt")) return adapt(adapt_options);
-  return run(run_options);
+  const std::string given = app.get_subcommands().front()->get_name();
+  return std::ranges::find(kSubcommands, given, &Subcommand::name)->run(app, line);
 }

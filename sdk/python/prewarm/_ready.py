@@ -7,7 +7,6 @@ fresh start with these arguments would have, and the program goes on.
 
 from __future__ import annotations
 
-import atexit
 import gc
 import os
 import selectors
@@ -15,24 +14,38 @@ import signal
 import sys
 import threading
 import types
-from typing import NoReturn
+from typing import Any, Callable, NoReturn
 
 from prewarm._answers import answer, error
 from prewarm._invocation import Base, Invocation, silence
 from prewarm._message import Field, Message, NotAMessage, read_number
-from prewarm._ready_end import End
 from prewarm._transport import Capers, Fcli, Refused, Request, from_environment
 
 _CONCURRENT = 64
 _FEATURES = [b"fresh", b"signal", b"concurrent %d" % _CONCURRENT]
 
 
-def ready(*, version: str | None = None) -> bool:
+def ready(main: Callable[[], Any] | None = None, *, version: str | None = None) -> bool:
     """Returns at once, and False, in a batch run; as a worker, True, in each invocation's process.
 
     Call it once, after the imports and before anything that depends on arguments, environment,
-    directory or standard streams, and while there is no second thread.
+    directory or standard streams, and while there is no second thread. `version` is what the worker
+    says of itself, for people.
+
+    With `main` it never returns: sys.exit(main()), in a batch run and in each invocation's process.
+    There that is quicker than to return, as the interpreter needn't be taken apart if nobody could
+    tell.
     """
+    served = _hold(version)
+    if main is None:
+        return served
+    if not served:
+        sys.exit(main())
+    from prewarm import _ready_end  # only here, and in what is held: a batch run should start soon
+    _ready_end.run(main)
+
+
+def _hold(version: str | None) -> bool:
     if b"PREWARM_READY" in os.environb:
         from prewarm import _ready_agent  # only here, because ctypes takes a while
         if _ready_agent.try_ready():
@@ -71,7 +84,8 @@ class _ForkServer:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, self._terminated)
         gc.collect()
-        atexit.register(End().come)
+        from prewarm import _ready_end
+        _ready_end.at_end()
         gc.freeze()  # so that the children's collector leaves these pages alone
         try:
             while True:

@@ -9,7 +9,6 @@ it reads then are the same at each invocation, or the invocation is not served f
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import gc
 import io
@@ -20,7 +19,7 @@ import sys
 import threading
 from typing import Any, Iterator
 
-from prewarm._ready_end import End
+from prewarm._ready_end import at_end
 
 _VARIABLE = b"PREWARM_READY"
 _NOT_HELD = 127
@@ -31,6 +30,8 @@ _MOST_FILE_BYTES = 48 * 1024  # the agent has 64 KiB for all that is watched
 _RECORD_BYTES = 64
 
 _Names = ctypes.POINTER(ctypes.c_char_p)
+_SET_MASK = ctypes.PyDLL(None).pthread_sigmask
+_SET_MASK.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p]
 
 
 class _Launch(ctypes.Structure):
@@ -65,7 +66,7 @@ def try_ready() -> bool:
     coerced = os.environb.get(b"LC_CTYPE")
     before_fork = ctypes.pythonapi.PyOS_BeforeFork
     gc.collect()
-    atexit.register(End().come)
+    at_end()
     gc.freeze()  # so that the collector leaves these pages alone
     before_fork()
     if hold(ctypes.byref(launch)) != 1:
@@ -200,6 +201,6 @@ def _place_signals(mask: int, ignored: int) -> None:
         own = handler is signal.default_int_handler and number == signal.SIGINT
         if own or handler == signal.SIG_DFL:
             signal.signal(number, signal.SIG_IGN)
-    # Last: from here on a signal may end us.
-    signal.pthread_sigmask(
-        signal.SIG_SETMASK, [n for n in signal.valid_signals() if mask >> (n - 1) & 1])
+    # Last: from here on a signal may end us. Not by the signal module, which takes longer for this
+    # than all else here takes together.
+    _SET_MASK(signal.SIG_SETMASK, mask.to_bytes(128, "little"), None)

@@ -15,6 +15,7 @@ their own are looked for as kinds.
 from __future__ import annotations
 
 import _thread
+import atexit
 import collections
 import collections.abc
 import ctypes
@@ -25,10 +26,11 @@ import itertools
 import os
 import re
 import sys
+import threading
 import types
 import warnings
 import weakref
-from typing import Any, Iterable
+from typing import Any, Callable, Iterable, NoReturn
 
 # Objects that do nothing at their end but let go of others.
 _HARMLESS = frozenset({
@@ -70,15 +72,18 @@ class End:
     """Made before the freeze; `come` is called at exit."""
 
     def __init__(self) -> None:
+        self.is_quiet = False  # nothing alive could be noticed
         self._known: dict[type, bool] = dict.fromkeys(_HARMLESS, True)
         self._may_stay = not any(map(_is_noticed_anyway, gc.get_objects()))
 
     def come(self) -> None:
+        self.is_quiet = False
         if not self._may_stay or sys.flags.verbose or not _only_known_kinds():
             gc.unfreeze()
         elif not self._are_harmless(gc.get_objects()):
             gc.unfreeze()
         else:
+            self.is_quiet = True
             _leave_modules_at_last_flush()
 
     def _are_harmless(self, objects: Iterable[Any]) -> bool:
@@ -93,6 +98,40 @@ class End:
             if isinstance(o, type) and _is_unknown_to_collector(o):
                 return False
         return True
+
+
+_end: End | None = None
+
+
+def at_end() -> None:
+    """At the ready point, before the freeze: the end of the copies is to be as above."""
+    global _end
+    _end = End()
+    atexit.register(_end.come)
+
+
+def run(main: Callable[[], Any]) -> NoReturn:
+    """sys.exit(main()); shorter where nobody can tell, because the status is known here: then not
+    even the interpreter itself is taken apart."""
+    try:
+        code = main()
+    except SystemExit as end:
+        code = end.code
+    status = 0 if code is None else code
+    if _end is None or type(status) not in (int, bool) or not 0 <= status <= 255:
+        sys.exit(code)
+    # What the interpreter does, in its order, up to where it would begin to do away with things.
+    # What has been done here it finds done if it comes to its own end after all.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    if _end.is_quiet:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except BaseException:
+            sys.exit(status)  # it fails again, and the interpreter says so
+        ctypes.PyDLL(None).exit(int(status))
+    sys.exit(status)
 
 
 def _leave_modules_at_last_flush() -> None:

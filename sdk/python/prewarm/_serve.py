@@ -190,6 +190,7 @@ class _Worker:
         return status.fields()
 
     def _end_in_earnest(self, status: _Status) -> NoReturn:
+        gc.unfreeze()  # this is the end of all that is here
         self._atexit.hand_over()
         if status.signal:
             # The interpreter ends and then kills itself; the traceback has been printed.

@@ -165,23 +165,31 @@ def _prepare(arguments: list[str]) -> Callable[[], None]:
     return action
 
 
-def _run(action: Callable[[], None]) -> None:
+def _run(action: Callable[[], None]) -> NoReturn:
     """As the interpreter runs a program: tracebacks begin in the program."""
-    try:
-        action()
-    except SystemExit:
-        raise
-    except BaseException as failure:
-        trace = failure.__traceback__
-        while trace is not None and trace.tb_frame.f_globals is globals():
-            trace = trace.tb_next
-        failure.__traceback__ = trace
-        sys.excepthook(type(failure), failure, trace)
-        if not isinstance(failure, KeyboardInterrupt):
-            sys.exit(1)
-        # The interpreter ends and then kills itself.
-        sys.excepthook = lambda *again: None
-        raise
+    def run() -> None:
+        try:
+            action()
+        except SystemExit:
+            raise
+        except BaseException as failure:
+            _fail(failure)
+
+    from prewarm import _ready_end  # it is there, as this process was held
+    _ready_end.run(run)
+
+
+def _fail(failure: BaseException) -> None:
+    trace = failure.__traceback__
+    while trace is not None and trace.tb_frame.f_globals is globals():
+        trace = trace.tb_next
+    failure.__traceback__ = trace
+    sys.excepthook(type(failure), failure, trace)
+    if not isinstance(failure, KeyboardInterrupt):
+        sys.exit(1)
+    # The interpreter ends and then kills itself.
+    sys.excepthook = lambda *again: None
+    raise failure
 
 
 def main() -> None:
