@@ -14,7 +14,34 @@ namespace prewarm::coproc {
 namespace {
 
 constexpr std::size_t kKeptWords = 2048;
+// An adapter, its tool, and what that has started; deeper ones are not the worker's size any more.
+constexpr unsigned kMostGenerations = 3;
 constexpr int kWorkerFd = 3;  // where the worker has its socket
+
+using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+
+File open_of(pid_t pid, const char* name) {
+  return {std::fopen(("/proc/" + std::to_string(pid) + "/" + name).c_str(), "re"), &std::fclose};
+}
+
+// Of a process and `generations` - 1 generations of its children.
+std::uint64_t resident_kib_of(pid_t pid, unsigned generations) {
+  static const auto page_kib = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 1024;
+  unsigned long size = 0;
+  unsigned long resident = 0;
+  if (const File file = open_of(pid, "statm")) {
+    if (std::fscanf(file.get(), "%lu %lu", &size, &resident) != 2) return 0;
+  }
+  std::uint64_t sum = resident * page_kib;
+  if (generations == 1) return sum;
+  const std::string children = "task/" + std::to_string(pid) + "/children";
+  if (const File file = open_of(pid, children.c_str())) {
+    for (int child; std::fscanf(file.get(), "%d", &child) == 1;) {
+      sum += resident_kib_of(child, generations - 1);
+    }
+  }
+  return sum;
+}
 
 }  // namespace
 
@@ -75,16 +102,6 @@ void Worker::read_errors() {
   }
 }
 
-std::uint64_t Worker::resident_kib() const {
-  const std::string path = "/proc/" + std::to_string(pid()) + "/statm";
-  std::FILE* file = std::fopen(path.c_str(), "re");
-  if (file == nullptr) return 0;
-  unsigned long size = 0;
-  unsigned long resident = 0;
-  const int read = std::fscanf(file, "%lu %lu", &size, &resident);
-  std::fclose(file);
-  const auto page_kib = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 1024;
-  return read == 2 ? resident * page_kib : 0;
-}
+std::uint64_t Worker::resident_kib() const { return resident_kib_of(pid(), kMostGenerations); }
 
 }  // namespace prewarm::coproc

@@ -45,6 +45,8 @@ class Worker {
   // The last of it, for messages to people.
   const std::string& last_words() const { return last_words_; }
 
+  // Of its process and the children of that, as an adapter is small and its tool may not be. Pages
+  // that several of them share count for each.
   std::uint64_t resident_kib() const;
 
  private:
