@@ -10,6 +10,7 @@
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <expected>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -75,23 +76,23 @@ Json to_json(const coproc::Message& list) {
   return result;
 }
 
-// Nothing, and said why, unless there is nobody to ask: then an empty list.
-std::optional<Json> ask_list() {
+// The owner's answer. Nothing: nobody is there to ask. An error has been said.
+std::expected<std::optional<coproc::Message>, int> ask(coproc::Message question) {
+  const auto failed = [](const os::Result<void>& why) {
+    complain("pool: can't ask the owner of the pools: " + why.error().message());
+    return std::unexpected(EXIT_FAILURE);
+  };
   auto owner = coproc::connect_to_owner({});
   if (!owner) {
     const int code = owner.error().code;
-    if (code == ENOENT || code == ECONNREFUSED) return Json{{"pools", Json::array()}};
-    complain("pool: can't ask the owner of the pools: " + owner.error().message());
-    return {};
+    if (code == ENOENT || code == ECONNREFUSED) return std::nullopt;
+    return failed(std::unexpected(owner.error()));
   }
-  const auto id = owner->send(coproc::Message{"pool-list", 0, {}});
-  auto answer = id ? owner->receive()
-                   : os::Result<std::optional<coproc::Message>>(std::unexpected(id.error()));
-  if (!answer) {
-    complain("pool: can't ask the owner of the pools: " + answer.error().message());
-    return {};
-  }
-  return to_json(**answer);
+  const auto id = owner->send(std::move(question));
+  if (!id) return failed(std::unexpected(id.error()));
+  auto answer = owner->receive();
+  if (!answer) return failed(std::unexpected(answer.error()));
+  return std::move(*answer);
 }
 
 std::string text(const Json& record, const char* name) {
@@ -102,6 +103,67 @@ std::string text(const Json& record, const char* name) {
 
 double ms(const Json& record, const char* name, double parts) {
   return parts == 0 ? 0 : record.value(name, 0.0) / 1000 / parts;
+}
+
+// What a program is called in the pools: its absolute path.
+std::string file_of(const std::string& program) {
+  const std::string found = find_on_path(program);
+  char real[PATH_MAX];
+  if (found.empty()) return program;
+  const bool relative = !found.starts_with('/');
+  return relative && ::realpath(found.c_str(), real) != nullptr ? real : found;
+}
+
+// Prints the pools by `print`, or as JSON.
+int show(bool json, void (*print)(const Json& pools)) {
+  const auto answer = ask({"pool-list", 0, {}});
+  if (!answer) return answer.error();
+  const Json list = *answer ? to_json(**answer) : Json{{"pools", Json::array()}};
+  if (json) {
+    fmt::print("{}\n", list.dump(2));
+  } else if (list["pools"].empty()) {
+    fmt::print("no pools\n");
+  } else {
+    print(list["pools"]);
+  }
+  return EXIT_SUCCESS;
+}
+
+void print_workers(const Json& pools) {
+  fmt::print("{:>8}  {:9} {:>8} {:>10} {:>9} {:>9}  {}\n", "PID", "STATE", "SERVED", "WORKING ON",
+             "IDLE", "MEMORY", "PROGRAM");
+  for (const auto& pool : pools) {
+    for (const auto& worker : pool["workers"]) {
+      fmt::print("{:>8}  {:9} {:>8} {:>10} {:>7.1f} s {:>5} MiB  {}\n", text(worker, "pid"),
+                 text(worker, "state"), text(worker, "served"), text(worker, "working-on"),
+                 worker.value("idle-ms", 0.0) / 1000, worker.value("resident-kib", 0U) / 1024,
+                 text(pool, "program"));
+    }
+    if (pool["workers"].empty()) {
+      fmt::print("{:>8}  {:9} {:>8} {:>10} {:>9} {:>9}  {}\n", "-", "none", "", "", "", "",
+                 text(pool, "program"));
+    }
+  }
+}
+
+void print_statistics(const Json& pools) {
+  for (const auto& pool : pools) {
+    const double started = pool.value("started", 0.0);
+    const double requests = pool.value("requests", 0.0);
+    fmt::print("{}\n", text(pool, "program"));
+    fmt::print("  started as        {}\n", text(pool, "command"));
+    fmt::print("  workers           {} of at most {}; {} started so far, {:.1f} ms each\n",
+               pool["workers"].size(), text(pool, "most"), text(pool, "started"),
+               ms(pool, "start-us", started));
+    fmt::print("  requests          {}; {:.2f} ms each, the longest {:.2f} ms; {} waiting now\n",
+               text(pool, "requests"), ms(pool, "busy-us", requests), ms(pool, "longest-us", 1),
+               text(pool, "waiting"));
+    fmt::print("  not served        {} refused, {} given up\n", text(pool, "refused"),
+               text(pool, "given-up"));
+    fmt::print(
+        "  workers that died {}{}\n", text(pool, "deaths"),
+        text(pool, "last-failure").empty() ? "" : "; the last: " + text(pool, "last-failure"));
+  }
 }
 
 }  // namespace
@@ -131,90 +193,15 @@ int pool_serve(bool background) {
   return EXIT_SUCCESS;
 }
 
-int pool_list(bool json) {
-  const auto list = ask_list();
-  if (!list) return EXIT_FAILURE;
-  if (json) {
-    fmt::print("{}\n", list->dump(2));
-    return EXIT_SUCCESS;
-  }
-  if ((*list)["pools"].empty()) {
-    fmt::print("no pools\n");
-    return EXIT_SUCCESS;
-  }
-  fmt::print("{:>8}  {:9} {:>8} {:>10} {:>9} {:>9}  {}\n", "PID", "STATE", "SERVED", "WORKING ON",
-             "IDLE", "MEMORY", "PROGRAM");
-  for (const auto& pool : (*list)["pools"]) {
-    for (const auto& worker : pool["workers"]) {
-      fmt::print("{:>8}  {:9} {:>8} {:>10} {:>7.1f} s {:>5} MiB  {}\n", text(worker, "pid"),
-                 text(worker, "state"), text(worker, "served"), text(worker, "working-on"),
-                 worker.value("idle-ms", 0.0) / 1000, worker.value("resident-kib", 0U) / 1024,
-                 text(pool, "program"));
-    }
-    if (pool["workers"].empty()) {
-      fmt::print("{:>8}  {:9} {:>8} {:>10} {:>9} {:>9}  {}\n", "-", "none", "", "", "", "",
-                 text(pool, "program"));
-    }
-  }
-  return EXIT_SUCCESS;
-}
+int pool_list(bool json) { return show(json, print_workers); }
 
-int pool_stats(bool json) {
-  const auto list = ask_list();
-  if (!list) return EXIT_FAILURE;
-  if (json) {
-    fmt::print("{}\n", list->dump(2));
-    return EXIT_SUCCESS;
-  }
-  if ((*list)["pools"].empty()) {
-    fmt::print("no pools\n");
-    return EXIT_SUCCESS;
-  }
-  for (const auto& pool : (*list)["pools"]) {
-    const double started = pool.value("started", 0.0);
-    const double requests = pool.value("requests", 0.0);
-    fmt::print("{}\n", text(pool, "program"));
-    fmt::print("  started as        {}\n", text(pool, "command"));
-    fmt::print("  workers           {} of at most {}; {} started so far, {:.1f} ms each\n",
-               pool["workers"].size(), text(pool, "most"), text(pool, "started"),
-               ms(pool, "start-us", started));
-    fmt::print("  requests          {}; {:.2f} ms each, the longest {:.2f} ms; {} waiting now\n",
-               text(pool, "requests"), ms(pool, "busy-us", requests), ms(pool, "longest-us", 1),
-               text(pool, "waiting"));
-    fmt::print("  not served        {} refused, {} given up\n", text(pool, "refused"),
-               text(pool, "given-up"));
-    fmt::print(
-        "  workers that died {}{}\n", text(pool, "deaths"),
-        text(pool, "last-failure").empty() ? "" : "; the last: " + text(pool, "last-failure"));
-  }
-  return EXIT_SUCCESS;
-}
+int pool_stats(bool json) { return show(json, print_statistics); }
 
 int pool_stop(const std::string& program) {
-  auto owner = coproc::connect_to_owner({});
-  if (!owner) {
-    const int code = owner.error().code;
-    if (code == ENOENT || code == ECONNREFUSED) return EXIT_SUCCESS;
-    complain("pool stop: can't ask the owner of the pools: " + owner.error().message());
-    return EXIT_FAILURE;
-  }
   coproc::Message request{"pool-stop", 0, {}};
-  if (!program.empty()) {
-    const std::string found = find_on_path(program);
-    char real[PATH_MAX];
-    const bool relative = !found.starts_with('/');
-    request.add("program", found.empty()                                            ? program
-                           : relative && ::realpath(found.c_str(), real) != nullptr ? real
-                                                                                    : found);
-  }
-  const auto id = owner->send(std::move(request));
-  const auto answer = id ? owner->receive()
-                         : os::Result<std::optional<coproc::Message>>(std::unexpected(id.error()));
-  if (!answer) {
-    complain("pool stop: " + answer.error().message());
-    return EXIT_FAILURE;
-  }
-  return EXIT_SUCCESS;
+  if (!program.empty()) request.add("program", file_of(program));
+  const auto answer = ask(std::move(request));
+  return answer ? EXIT_SUCCESS : answer.error();
 }
 
 }  // namespace prewarm::cli
