@@ -253,7 +253,7 @@ def nailgun():
     yield "large", run + b"\0\x10\0\1" + b"0"
 
 
-# ---- Coprocesses: docs/protocol, Bazel's worker protocol -------------------------------------------
+# ---- Coprocesses: docs/protocol, Bazel's worker protocol -----------------------------------------
 
 
 def messages():

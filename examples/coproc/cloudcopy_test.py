@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""cloudcopy does the same as a worker, as a batch process, and where there is no package prewarm."""
+"""cloudcopy does the same as a worker, as a batch process, and without the package prewarm."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from driver import CapersWorker  # noqa: E402
 
 TOOL = os.path.join(HERE, "cloudcopy", "cloudcopy")
 CALLS = [["a.txt", "b.jpg", "//r/d/"], ["--json", "-", "//r/x"], ["a.txt", "//r/d/"],
-         ["--list", "//r/"], ["nothing", "//r/"], ["a.txt", "b.jpg", "//r/d"], ["a.txt"], ["--help"]]
+         ["--list", "//r/"], ["nothing", "//r/"], ["a.txt", "b.jpg", "//r/d"], ["a.txt"],
+         ["--help"]]
 
 
 def batch(tool: str, call: list[str], cwd: str, env: dict[str, str]) -> tuple[int, bytes, bytes]:
-    done = subprocess.run([sys.executable, tool, *call], input=b"text", capture_output=True, cwd=cwd,
-                          env=env, check=False)
+    done = subprocess.run([sys.executable, tool, *call], input=b"text", capture_output=True,
+                          cwd=cwd, env=env, check=False)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/*
+/* SPDX-License-Identifier: MIT
+ *
  * The ready point: where a program has loaded what it needs, and has not yet looked at what it is
  * asked to do.
  *
@@ -12,7 +12,8 @@
  * into no others. So a program looks for it:
  *
  *     typedef int prewarm_ready_function(struct prewarm_ready_launch*);
- *     prewarm_ready_function *ready = (prewarm_ready_function *)dlsym(RTLD_DEFAULT, "prewarm_ready");
+ *     prewarm_ready_function* ready =
+ *         (prewarm_ready_function*)dlsym(RTLD_DEFAULT, "prewarm_ready");
  *     struct prewarm_ready_launch point = {.size = sizeof point};
  *     if (ready != NULL && ready(&point) == 1) {
  *       argc = point.argc;
@@ -21,8 +22,8 @@
  *
  * A program that is to be held finds the variable PREWARM_READY in its environment, with its own
  * process id as the value. If it finds another value it is a child of such a program, and nobody
- * holds it. If it finds its own id and no function, or nothing but zeros, then the agent could not be
- * loaded: it must end, having done nothing, because nobody wants what it would do.
+ * holds it. If it finds its own id and no function, or nothing but zeros, then the agent could not
+ * be loaded: it must end, having done nothing, because nobody wants what it would do.
  *
  * Until it is held such a program has /dev/null as standard input, output and error, and every
  * signal blocked; so what it prints is lost, and programs that it starts must not need signals.
@@ -56,12 +57,12 @@ struct prewarm_ready_launch {
   /* What the point depends on. Rows that end with a null pointer, or null.
    * Files, by absolute names: if one changes, appears or goes, the program is started anew. What
    * is mapped (the program and its libraries) is known. Together about 60 KiB of names. */
-  const char *const *files;
+  const char* const* files;
   /* Names of variables whose values matter, beside those that were asked for by getenv(3): an
    * invocation with other values is refused. */
-  const char *const *variables;
+  const char* const* variables;
   /* Names of variables of which nothing has come though they were asked for. */
-  const char *const *independent;
+  const char* const* independent;
 
   /* Called in each copy, before anybody asks for it: renews what copies must not have in common.
    * What was registered by pthread_atfork(3) is called, too. Descriptors 0, 1 and 2 are closed. */
@@ -70,8 +71,8 @@ struct prewarm_ready_launch {
   /* The invocation. The strings stay for as long as the process lives. environ(7) is envp. */
   int first; /* argv[first] is the program's own name: more than 0 if it has an interpreter */
   int argc;
-  char **argv;
-  char **envp;
+  char** argv;
+  char** envp;
   uint64_t signal_mask;    /* bit n-1 is signal n */
   uint64_t signal_ignored; /* which it was to find ignored */
 };
@@ -81,7 +82,7 @@ struct prewarm_ready_launch {
  * invocations, each time in another process.
  * 0: nobody wants to hold this process: it goes on as it was started.
  */
-int prewarm_ready(struct prewarm_ready_launch *point);
+int prewarm_ready(struct prewarm_ready_launch* point);
 
 #ifdef __cplusplus
 }

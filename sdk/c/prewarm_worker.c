@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 #define _GNU_SOURCE
 #include "prewarm_worker.h"
 
@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-extern char **environ;
+extern char** environ;
 
 enum {
   max_message = 8388608, /* docs/protocol/messages.md, Form */
@@ -33,17 +33,17 @@ struct set {
 };
 
 struct field {
-  char *name;
-  char *value;
+  char* name;
+  char* value;
 };
 
 /* One message; its strings are in `text`, which it owns. */
 struct request {
-  char *text;
-  char *type;
+  char* text;
+  char* type;
   unsigned long id;
   unsigned count;
-  struct field *fields;
+  struct field* fields;
   int descriptors[3];
   unsigned descriptor_count; /* as in struct set */
 };
@@ -51,32 +51,32 @@ struct request {
 struct worker {
   int socket;
   int null;
-  prewarm_main *tool;
-  char *buffer; /* what was received and not yet used: from `start`, `used` bytes */
+  prewarm_main* tool;
+  char* buffer; /* what was received and not yet used: from `start`, `used` bytes */
   size_t start, used, room;
   uint64_t received; /* bytes of the stream until now */
   struct set sets[max_sets];
   unsigned set_count;
   int base_directory;
   mode_t base_umask;
-  char **base_environment; /* each string, and the array, from malloc */
+  char** base_environment; /* each string, and the array, from malloc */
 };
 
 /* What isn't a message, or no memory: where the next request would begin can't be known. */
-static void give_up(const char *why) {
+static void give_up(const char* why) {
   fprintf(stderr, "prewarm worker: %s\n", why);
   exit(1);
 }
 
-static void *get_memory(void *old, size_t size) {
-  void *p = realloc(old, size == 0 ? 1 : size);
+static void* get_memory(void* old, size_t size) {
+  void* p = realloc(old, size == 0 ? 1 : size);
   if (p == NULL) give_up("no memory for a request");
   return p;
 }
 
-/* ---- Sending ------------------------------------------------------------------------------------ */
+/* ---- Sending --------------------------------------------------------------------------------- */
 
-static void send_all(int socket, const char *bytes, size_t size) {
+static void send_all(int socket, const char* bytes, size_t size) {
   while (size > 0) {
     const ssize_t n = send(socket, bytes, size, MSG_NOSIGNAL);
     if (n > 0) {
@@ -88,7 +88,7 @@ static void send_all(int socket, const char *bytes, size_t size) {
   }
 }
 
-static void send_packet(int socket, const char *payload, size_t size) {
+static void send_packet(int socket, const char* payload, size_t size) {
   char small[512];
   const int head = snprintf(small, sizeof small, "%zu:", size);
   if ((size_t)head + size + 1 <= sizeof small) { /* nearly always: one system call */
@@ -102,23 +102,23 @@ static void send_packet(int socket, const char *payload, size_t size) {
   send_all(socket, ",", 1);
 }
 
-static void answer_exit(const struct worker *w, const struct request *r, int status) {
+static void answer_exit(const struct worker* w, const struct request* r, int status) {
   char text[96];
   const int n = snprintf(text, sizeof text, "status %lu 1\nexit %d\n", r->id, status & 0xff);
   send_packet(w->socket, text, (size_t)n);
 }
 
-static void answer_error(const struct worker *w, const struct request *r, const char *reason,
-                         const char *message) {
+static void answer_error(const struct worker* w, const struct request* r, const char* reason,
+                         const char* message) {
   char text[256];
-  const int n = snprintf(text, sizeof text, "error %lu 2\nreason %s\nmessage %s\n", r->id, reason,
-                         message);
+  const int n =
+      snprintf(text, sizeof text, "error %lu 2\nreason %s\nmessage %s\n", r->id, reason, message);
   send_packet(w->socket, text, (size_t)n);
 }
 
-/* ---- Receiving ---------------------------------------------------------------------------------- */
+/* ---- Receiving ------------------------------------------------------------------------------- */
 
-static void add_descriptor(int *descriptors, unsigned *count, int fd) {
+static void add_descriptor(int* descriptors, unsigned* count, int fd) {
   if (*count < 3) {
     descriptors[*count] = fd;
   } else {
@@ -127,9 +127,9 @@ static void add_descriptor(int *descriptors, unsigned *count, int fd) {
   ++*count;
 }
 
-static void keep_descriptors(struct worker *w, struct msghdr *header) {
-  struct cmsghdr *c;
-  struct set *set = &w->sets[w->set_count];
+static void keep_descriptors(struct worker* w, struct msghdr* header) {
+  struct cmsghdr* c;
+  struct set* set = &w->sets[w->set_count];
   if (w->set_count == max_sets) give_up("a packet brings descriptors too often");
   set->at = w->received - 1;
   set->descriptors[0] = set->descriptors[1] = set->descriptors[2] = -1;
@@ -147,10 +147,10 @@ static void keep_descriptors(struct worker *w, struct msghdr *header) {
 }
 
 /* The descriptors of a packet that ends before `end` in the stream. */
-static void take_descriptors(struct worker *w, struct request *r, uint64_t end) {
+static void take_descriptors(struct worker* w, struct request* r, uint64_t end) {
   unsigned taken = 0;
   for (; taken < w->set_count && w->sets[taken].at < end; ++taken) {
-    const struct set *set = &w->sets[taken];
+    const struct set* set = &w->sets[taken];
     for (unsigned i = 0; i < set->count; ++i) {
       if (i < 3) {
         add_descriptor(r->descriptors, &r->descriptor_count, set->descriptors[i]);
@@ -164,7 +164,7 @@ static void take_descriptors(struct worker *w, struct request *r, uint64_t end) 
 }
 
 /* False at the end of the conversation. */
-static int receive_more(struct worker *w) {
+static int receive_more(struct worker* w) {
   union {
     struct cmsghdr align;
     char bytes[CMSG_SPACE(max_descriptors * sizeof(int))];
@@ -199,7 +199,7 @@ static int receive_more(struct worker *w) {
 }
 
 /* A decimal number of the protocol that ends at `end`; UINT32_MAX + 1 if it is none. */
-static uint64_t parse_number(const char *text, const char *end) {
+static uint64_t parse_number(const char* text, const char* end) {
   const uint64_t none = (uint64_t)UINT32_MAX + 1;
   uint64_t value = 0;
   if (text == end || end - text > 10 || (*text == '0' && end - text > 1)) return none;
@@ -211,9 +211,9 @@ static uint64_t parse_number(const char *text, const char *end) {
 }
 
 /* The length of a packet's payload, and where that begins; -1: the length isn't there yet. */
-static long packet_length(const struct worker *w, size_t *payload) {
-  const char *at = w->buffer + w->start;
-  const char *colon = memchr(at, ':', w->used < 10 ? w->used : 10);
+static long packet_length(const struct worker* w, size_t* payload) {
+  const char* at = w->buffer + w->start;
+  const char* colon = memchr(at, ':', w->used < 10 ? w->used : 10);
   uint64_t length;
   if (colon == NULL) {
     for (size_t i = 0; i < w->used; ++i) {
@@ -227,7 +227,7 @@ static long packet_length(const struct worker *w, size_t *payload) {
   return (long)length;
 }
 
-static int is_name(const char *text, const char *end) {
+static int is_name(const char* text, const char* end) {
   if (text == end || end - text > 31 || *text < 'a' || *text > 'z') return 0;
   for (; text < end; ++text) {
     if (!((*text >= 'a' && *text <= 'z') || (*text >= '0' && *text <= '9') || *text == '-')) {
@@ -238,9 +238,9 @@ static int is_name(const char *text, const char *end) {
 }
 
 /* Resolves the escapes of a value in its place, and ends it with NUL. */
-static void unescape(char *value, char *end) {
-  char *to = value;
-  for (char *from = value; from < end; ++from) {
+static void unescape(char* value, char* end) {
+  char* to = value;
+  for (char* from = value; from < end; ++from) {
     if (*from == '\0') give_up("a value has a NUL in it");
     if (*from == '\\') {
       if (++from == end || (*from != '\\' && *from != 'n')) give_up("a value has a bad escape");
@@ -252,9 +252,9 @@ static void unescape(char *value, char *end) {
   *to = '\0';
 }
 
-static void parse_header(struct request *r, char *line, char *end) {
-  char *first = memchr(line, ' ', (size_t)(end - line));
-  char *second = first == NULL ? NULL : memchr(first + 1, ' ', (size_t)(end - first - 1));
+static void parse_header(struct request* r, char* line, char* end) {
+  char* first = memchr(line, ' ', (size_t)(end - line));
+  char* second = first == NULL ? NULL : memchr(first + 1, ' ', (size_t)(end - first - 1));
   uint64_t id, count;
   if (second == NULL || !is_name(line, first)) give_up("a message has no header");
   id = parse_number(first + 1, second);
@@ -266,15 +266,15 @@ static void parse_header(struct request *r, char *line, char *end) {
   r->count = (unsigned)count;
 }
 
-static void parse_message(struct request *r, size_t size) {
-  char *at = r->text;
-  char *const end = r->text + size;
-  char *line_end = memchr(at, '\n', size);
+static void parse_message(struct request* r, size_t size) {
+  char* at = r->text;
+  char* const end = r->text + size;
+  char* line_end = memchr(at, '\n', size);
   if (line_end == NULL) give_up("a message has no header");
   parse_header(r, at, line_end);
   r->fields = get_memory(NULL, r->count * sizeof *r->fields);
   for (unsigned i = 0; i < r->count; ++i) {
-    char *blank;
+    char* blank;
     at = line_end + 1;
     line_end = at < end ? memchr(at, '\n', (size_t)(end - at)) : NULL;
     if (line_end == NULL) give_up("a message has fewer fields than it says");
@@ -289,7 +289,7 @@ static void parse_message(struct request *r, size_t size) {
 }
 
 /* False: the end. */
-static int next_request(struct worker *w, struct request *r) {
+static int next_request(struct worker* w, struct request* r) {
   size_t payload = 0;
   long length;
   while ((length = packet_length(w, &payload)) < 0 || w->used < payload + (size_t)length + 1) {
@@ -297,7 +297,7 @@ static int next_request(struct worker *w, struct request *r) {
     if (w->used > 0) give_up("a packet ends too early");
     return 0;
   }
-  const char *at = w->buffer + w->start;
+  const char* at = w->buffer + w->start;
   const size_t size = (size_t)length;
   if (at[payload + size] != ',') give_up("no comma follows a packet");
   r->text = get_memory(NULL, size + 1);
@@ -309,22 +309,22 @@ static int next_request(struct worker *w, struct request *r) {
   return 1;
 }
 
-static void close_descriptors(struct request *r) {
+static void close_descriptors(struct request* r) {
   const unsigned count = r->descriptor_count < 3 ? r->descriptor_count : 3;
   for (unsigned i = 0; i < count; ++i) close(r->descriptors[i]);
 }
 
-static const char *find_field(const struct request *r, const char *name) {
-  const char *value = NULL;
+static const char* find_field(const struct request* r, const char* name) {
+  const char* value = NULL;
   for (unsigned i = 0; i < r->count; ++i) {
     if (strcmp(r->fields[i].name, name) == 0) value = r->fields[i].value;
   }
   return value;
 }
 
-/* ---- Environment -------------------------------------------------------------------------------- */
+/* ---- Environment ----------------------------------------------------------------------------- */
 
-static size_t count_strings(char **strings) {
+static size_t count_strings(char** strings) {
   size_t n = 0;
   while (strings[n] != NULL) ++n;
   return n;
@@ -332,14 +332,14 @@ static size_t count_strings(char **strings) {
 
 /* The base environment, or nothing, with what the request's fields set. The array is from malloc,
  * its strings are the base's or the request's. */
-static char **make_environment(const struct worker *w, const struct request *r) {
+static char** make_environment(const struct worker* w, const struct request* r) {
   const int clear = find_field(r, "clear-env") != NULL;
   size_t n = clear ? 0 : count_strings(w->base_environment);
-  char **env = get_memory(NULL, (n + r->count + 1) * sizeof *env);
+  char** env = get_memory(NULL, (n + r->count + 1) * sizeof *env);
   if (!clear) memcpy(env, w->base_environment, n * sizeof *env);
   for (unsigned i = 0; i < r->count; ++i) {
-    char *variable = r->fields[i].value;
-    const char *equals = strchr(variable, '=');
+    char* variable = r->fields[i].value;
+    const char* equals = strchr(variable, '=');
     size_t at = 0;
     if (strcmp(r->fields[i].name, "env") != 0 || equals == NULL || equals == variable) continue;
     /* Into the place of its name, which nothing that was only appended can have. */
@@ -352,24 +352,24 @@ static char **make_environment(const struct worker *w, const struct request *r) 
   return env;
 }
 
-static void replace_base_environment(struct worker *w, char **strings) {
+static void replace_base_environment(struct worker* w, char** strings) {
   const size_t n = count_strings(strings);
-  char **copy = get_memory(NULL, (n + 1) * sizeof *copy);
+  char** copy = get_memory(NULL, (n + 1) * sizeof *copy);
   for (size_t i = 0; i < n; ++i) {
     copy[i] = strdup(strings[i]);
     if (copy[i] == NULL) give_up("no memory for the environment");
   }
   copy[n] = NULL;
   if (w->base_environment != NULL) {
-    for (char **s = w->base_environment; *s != NULL; ++s) free(*s);
+    for (char** s = w->base_environment; *s != NULL; ++s) free(*s);
     free(w->base_environment);
   }
   w->base_environment = copy;
 }
 
-/* ---- An invocation ------------------------------------------------------------------------------ */
+/* ---- An invocation --------------------------------------------------------------------------- */
 
-static void put_in_place(const int *descriptors) {
+static void put_in_place(const int* descriptors) {
   for (int i = 0; i < 3; ++i) {
     if (dup2(descriptors[i], i) < 0) give_up("a descriptor can't be put in its place");
     close(descriptors[i]);
@@ -385,7 +385,7 @@ static void begin_streams(void) {
 }
 
 /* As exit(3) does: all is written, and what was read ahead of a file is put back. */
-static void end_streams(const struct worker *w) {
+static void end_streams(const struct worker* w) {
   fflush(NULL);
   fflush(stdin);
   __fpurge(stdin);
@@ -393,14 +393,14 @@ static void end_streams(const struct worker *w) {
   for (int i = 0; i < 3; ++i) dup2(w->null, i);
 }
 
-static int enter_directory(const struct worker *w, const struct request *r) {
-  const char *path = find_field(r, "cwd");
+static int enter_directory(const struct worker* w, const struct request* r) {
+  const char* path = find_field(r, "cwd");
   return path == NULL ? fchdir(w->base_directory) == 0 : chdir(path) == 0;
 }
 
 /* The mask that the request says; -1: it says something that is none. */
-static long wanted_umask(const struct worker *w, const struct request *r) {
-  const char *text = find_field(r, "umask");
+static long wanted_umask(const struct worker* w, const struct request* r) {
+  const char* text = find_field(r, "umask");
   long mask = 0;
   if (text == NULL) return (long)w->base_umask;
   if (*text == '\0' || strlen(text) > 8) return -1;
@@ -411,11 +411,11 @@ static long wanted_umask(const struct worker *w, const struct request *r) {
   return mask > 0777 ? -1 : mask;
 }
 
-static void set_process_state(char **argv) {
+static void set_process_state(char** argv) {
 #ifdef __GLIBC__
-  const char *slash = strrchr(argv[0], '/');
+  const char* slash = strrchr(argv[0], '/');
   program_invocation_name = argv[0];
-  program_invocation_short_name = slash == NULL ? argv[0] : (char *)slash + 1;
+  program_invocation_short_name = slash == NULL ? argv[0] : (char*)slash + 1;
   optind = 0; /* getopt begins anew, whatever it had in mind (getopt(3)) */
 #else
   optind = 1;
@@ -424,8 +424,8 @@ static void set_process_state(char **argv) {
   errno = 0;
 }
 
-static void run_tool(struct worker *w, struct request *r) {
-  char **argv = get_memory(NULL, (r->count + 1) * sizeof *argv);
+static void run_tool(struct worker* w, struct request* r) {
+  char** argv = get_memory(NULL, (r->count + 1) * sizeof *argv);
   int argc = 0;
   for (unsigned i = 0; i < r->count; ++i) {
     if (strcmp(r->fields[i].name, "arg") == 0) argv[argc++] = r->fields[i].value;
@@ -444,7 +444,7 @@ static void run_tool(struct worker *w, struct request *r) {
     close_descriptors(r);
     answer_error(w, r, "cwd", "the working directory can't be entered");
   } else {
-    char **env = make_environment(w, r);
+    char** env = make_environment(w, r);
     environ = env;
     umask((mode_t)wanted_umask(w, r));
     put_in_place(r->descriptors);
@@ -459,9 +459,9 @@ static void run_tool(struct worker *w, struct request *r) {
   free(argv);
 }
 
-/* ---- Other requests ----------------------------------------------------------------------------- */
+/* ---- Other requests -------------------------------------------------------------------------- */
 
-static void answer_version(const struct worker *w, const struct request *r) {
+static void answer_version(const struct worker* w, const struct request* r) {
   char text[128];
   for (unsigned i = 0; i < r->count; ++i) {
     if (strcmp(r->fields[i].name, "version") != 0 || strcmp(r->fields[i].value, "1") != 0) continue;
@@ -473,9 +473,9 @@ static void answer_version(const struct worker *w, const struct request *r) {
   answer_error(w, r, "version", "version 1 is spoken here");
 }
 
-static void answer_echo(const struct worker *w, const struct request *r) {
+static void answer_echo(const struct worker* w, const struct request* r) {
   size_t size = 64, n;
-  char *text;
+  char* text;
   for (unsigned i = 0; i < r->count; ++i) {
     size += strlen(r->fields[i].name) + 2 * strlen(r->fields[i].value) + 2;
   }
@@ -483,7 +483,7 @@ static void answer_echo(const struct worker *w, const struct request *r) {
   n = (size_t)sprintf(text, "echo %lu %u\n", r->id, r->count);
   for (unsigned i = 0; i < r->count; ++i) {
     n += (size_t)sprintf(text + n, "%s ", r->fields[i].name);
-    for (const char *c = r->fields[i].value; *c != '\0'; ++c) {
+    for (const char* c = r->fields[i].value; *c != '\0'; ++c) {
       if (*c == '\n' || *c == '\\') text[n++] = '\\';
       text[n++] = *c == '\n' ? 'n' : *c;
     }
@@ -493,8 +493,8 @@ static void answer_echo(const struct worker *w, const struct request *r) {
   free(text);
 }
 
-static void change_directory(struct worker *w, const struct request *r) {
-  const char *path = find_field(r, "cwd");
+static void change_directory(struct worker* w, const struct request* r) {
+  const char* path = find_field(r, "cwd");
   char text[96];
   int fd;
   if (path == NULL || *path != '/') {
@@ -514,15 +514,15 @@ static void change_directory(struct worker *w, const struct request *r) {
   send_packet(w->socket, text, (size_t)n);
 }
 
-static void change_environment(struct worker *w, const struct request *r) {
-  char **env = make_environment(w, r);
+static void change_environment(struct worker* w, const struct request* r) {
+  char** env = make_environment(w, r);
   replace_base_environment(w, env);
   environ = w->base_environment;
   free(env);
   answer_exit(w, r, 0);
 }
 
-static void serve_request(struct worker *w, struct request *r) {
+static void serve_request(struct worker* w, struct request* r) {
   if (strcmp(r->type, "argv") == 0) {
     run_tool(w, r);
     return;
@@ -552,7 +552,7 @@ static int move_up(int fd) {
   return moved;
 }
 
-static void begin(struct worker *w, const char *number, prewarm_main *tool) {
+static void begin(struct worker* w, const char* number, prewarm_main* tool) {
   memset(w, 0, sizeof *w);
   w->tool = tool;
   w->socket = atoi(number);
@@ -568,8 +568,8 @@ static void begin(struct worker *w, const char *number, prewarm_main *tool) {
   environ = w->base_environment;
 }
 
-int prewarm_serve(int argc, char **argv, prewarm_main *tool) {
-  const char *number = getenv("CAPERS_FD");
+int prewarm_serve(int argc, char** argv, prewarm_main* tool) {
+  const char* number = getenv("CAPERS_FD");
   struct worker w;
   struct request r;
   if (number == NULL) return tool(argc, argv);

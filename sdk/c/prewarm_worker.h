@@ -3,8 +3,8 @@
  * A tool in C or C++ as a coprocess (docs/protocol/capers.md). To use it, compile prewarm_worker.c
  * with the tool, or link libprewarm, and change its main:
  *
- *   static int tool_main(int argc, char **argv) { ... }
- *   int main(int argc, char **argv) { return prewarm_serve(argc, argv, tool_main); }
+ *   static int tool_main(int argc, char** argv) { ... }
+ *   int main(int argc, char** argv) { return prewarm_serve(argc, argv, tool_main); }
  *
  * Needs Linux with glibc or musl, and nothing else.
  */
@@ -15,14 +15,14 @@
 extern "C" {
 #endif
 
-typedef int prewarm_main(int argc, char **argv);
+typedef int prewarm_main(int argc, char** argv);
 
 /* If the process was not started as a coprocess: calls `tool`, and returns what it returns.
  *
  * Otherwise serves requests, one after the other, and exits when there will be no more. For each it
- * sets up arguments, environment, working directory, umask and the descriptors 0 to 2 as the request
- * says, calls `tool`, flushes all streams, and answers with what `tool` returned, as exit(3) would
- * (its lowest eight bits).
+ * sets up arguments, environment, working directory, umask and the descriptors 0 to 2 as the
+ * request says, calls `tool`, flushes all streams, and answers with what `tool` returned, as
+ * exit(3) would (its lowest eight bits).
  *
  * Between two calls `environ`, the position of getopt(3), errno, and buffers and states of stdin,
  * stdout and stderr are as at the start of a process. All other variables of the program keep their
@@ -34,18 +34,18 @@ typedef int prewarm_main(int argc, char **argv);
  * If `tool` calls exit(3), or is killed, that is the request's status, and the next request gets a
  * new process. Call it before any thread is made, and before 0 to 2 are read from or written to.
  */
-int prewarm_serve(int argc, char **argv, prewarm_main *tool);
+int prewarm_serve(int argc, char** argv, prewarm_main* tool);
 
 #ifdef __cplusplus
 }
 
 namespace prewarm {
 
-inline int serve(int argc, char **argv, prewarm_main *tool) {
+inline int serve(int argc, char** argv, prewarm_main* tool) {
   return prewarm_serve(argc, argv, tool);
 }
 
-}  /* namespace prewarm */
+} /* namespace prewarm */
 #endif
 
 #endif

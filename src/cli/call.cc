@@ -39,7 +39,7 @@ std::string absolute(const std::string& path) {
 // The tool's file, as a shell finds it; empty, and said why with the status, if there is none.
 std::string find_tool(const std::string& name, int& status) {
   const bool is_path = name.find('/') != std::string::npos;
-  const std::string path = is_path ? name : find_on_path(name);
+  std::string path = is_path ? name : find_on_path(name);
   struct stat s;
   if (path.empty() || ::stat(path.c_str(), &s) != 0) {
     complain("call: can't run " + name + ": " +

@@ -71,12 +71,13 @@ Listening listen_local(const std::string& path) {
   std::memcpy(name.sun_path, path.data(), path.size());
   const auto* generic = reinterpret_cast<const sockaddr*>(&name);
   os::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return cannot(address, std::strerror(errno));
   if (::connect(socket.get(), generic, sizeof name) == 0) return cannot(address, "somebody does");
   // Left by one that was killed.
   if (errno == ECONNREFUSED) ::unlink(path.c_str());
   socket.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (::bind(socket.get(), generic, sizeof name) != 0 || ::chmod(path.c_str(), 0600) != 0 ||
-      ::listen(socket.get(), kBacklog) != 0) {
+  if (!socket.valid() || ::bind(socket.get(), generic, sizeof name) != 0 ||
+      ::chmod(path.c_str(), 0600) != 0 || ::listen(socket.get(), kBacklog) != 0) {
     return cannot(address, std::strerror(errno));
   }
   return Listener{std::move(socket), address, path};
@@ -120,6 +121,7 @@ Listening listen_tcp(const std::string& text) {
   auto* generic = reinterpret_cast<sockaddr*>(&address);
   socklen_t size = address.ss_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
   os::Fd socket(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket.valid()) return cannot(text, std::strerror(errno));
   const int on = 1;
   ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (::bind(socket.get(), generic, size) != 0 || ::listen(socket.get(), kBacklog) != 0 ||

@@ -12,9 +12,9 @@
 
 namespace prewarm::coproc {
 
-// Waits for `tool`, the child that `start` starts. It gets what is sent to this process alone (what
-// a terminal sends, it gets by itself), and SIGTERM when `time` is over, then SIGKILL. Needs to be
-// the only thread.
+// Waits for the tool, the child that `start` starts. It gets what is sent to this process alone
+// (what a terminal sends, it gets by itself), and SIGTERM when `time` is over, then SIGKILL. Needs
+// to be the only thread.
 os::Result<Outcome> stand_for_process(const std::function<os::Result<Process>()>& start,
                                       std::chrono::milliseconds time);
 

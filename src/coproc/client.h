@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The asking side of one Capers connection: to a worker, or to a server such as the owner of pools.
-// The same object serves a caller that waits (`call`) and an event loop (`send`, `receive`).
+// The same object serves a caller that waits and an event loop (`wait` is false).
 #pragma once
 
 #include <array>

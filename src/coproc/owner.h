@@ -80,7 +80,6 @@ class Owner {
   void refuse_queue(Pool& pool, const char* reason, const std::string& message);
   void watch_time();
   void watch_job(Job& job);
-  void drop_empty_pools();
 
   // owner_members.cc: what becomes of workers.
   void serve_member(Member& member, const pollfd& socket, const pollfd& end, const pollfd& errors);

@@ -34,8 +34,8 @@ std::optional<std::size_t> choose_worker(std::span<const Candidate> candidates,
 unsigned workers_to_start(std::size_t waiting, std::size_t capacity, unsigned each,
                           std::size_t workers, unsigned most);
 
-// Holds starts back while workers keep dying: after kPatience deaths in a row for kFirstPause, and
-// after each further one for twice as long, up to kLongestPause.
+// Holds starts back while workers keep dying: after kPatience deaths in a row for kFirstPauseNs,
+// and after each further one for twice as long, up to kLongestPauseNs.
 class Backoff {
  public:
   static constexpr unsigned kPatience = 3;

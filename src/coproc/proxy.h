@@ -19,10 +19,10 @@ os::Result<Invocation> invocation_from_here(const std::string& path, char* const
                                             char* const* env);
 
 // Sends `invocation` with this process's descriptors 0 to 2 and waits for its end, while signals
-// that this process gets, and doesn't ignore, are passed on; SIGTSTP stops both. Needs to be the
-// only thread. Afterwards the signal mask is as before, and what was passed on in vain, because the
-// tool was not run, has been raised again. An error: whether the tool has run isn't known, or only
-// in part.
+// that this process gets, and doesn't ignore, are passed on; SIGTSTP, SIGTTIN and SIGTTOU stop
+// both. Needs to be the only thread. Afterwards the signal mask is as before, and what was passed
+// on in vain, because the tool was not run, has been raised again. An error: whether the tool has
+// run isn't known, or only in part.
 os::Result<Outcome> stand_for(Client& owner, const Invocation& invocation);
 
 // Ends this process as the tool ended. `outcome` says that it was run.

@@ -36,7 +36,7 @@ std::string find_command(const std::string& name, std::string_view path) {
   for (;;) {
     const auto colon = path.find(':');
     const std::string directory(path.substr(0, colon));
-    const std::string found = absolute((directory.empty() ? "." : directory) + "/" + name);
+    std::string found = absolute((directory.empty() ? "." : directory) + "/" + name);
     if (is_executable(found)) return found;
     if (colon == std::string_view::npos) return {};
     path.remove_prefix(colon + 1);

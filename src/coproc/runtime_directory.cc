@@ -26,7 +26,7 @@ std::string choose() {
 }  // namespace
 
 os::Result<std::string> runtime_directory() {
-  const std::string path = choose();
+  std::string path = choose();
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
     return os::failed("make the runtime directory", path);
   }

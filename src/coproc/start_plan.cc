@@ -119,7 +119,7 @@ std::string search(const std::string& name, const Invocation& invocation) {
   std::string_view rest = path == nullptr ? "/usr/bin:/bin" : path;
   while (true) {
     const auto end = rest.find(':');
-    const std::string candidate = std::string(rest.substr(0, end)) + "/" + name;
+    std::string candidate = std::string(rest.substr(0, end)) + "/" + name;
     if (candidate[0] == '/' && ::access(candidate.c_str(), X_OK) == 0) return candidate;
     if (end == std::string_view::npos) return {};
     rest.remove_prefix(end + 1);

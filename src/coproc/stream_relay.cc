@@ -148,8 +148,9 @@ void InputRelay::run() {
   const std::string path = descriptor_path(fifo_.get());
   while (!writer_.valid() && wish() == Wish::none) {
     // Waits for the reader; a nudge interrupts it.
-    writer_ = os::Fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-    if (!writer_.valid() && errno != EINTR) break;
+    const int writer = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (writer < 0 && errno != EINTR) break;
+    writer_.reset(writer);
   }
   if (writer_.valid()) {
     ::fcntl(writer_.get(), F_SETFL, O_NONBLOCK);

@@ -204,11 +204,11 @@ void ToolAdapter::flush_channel() {
       outgoing_.erase(0, static_cast<std::size_t>(n));
       written_ += static_cast<std::uint64_t>(n);
     } else if (errno != EINTR) {
-      // The tool doesn't read now, or never again: its end says the rest. One that has closed its
-      // input and goes on is given up.
-      if (errno != EAGAIN && !kill_tool_at_) kill_tool_at_ = os::now_ns() + kGraceNs;
-      if (errno != EAGAIN) outgoing_.clear();
-      return;
+      if (errno == EAGAIN) return;  // the tool doesn't read now
+      // Or never again: its end says the rest. One that has closed its input and goes on is given
+      // up.
+      if (!kill_tool_at_) kill_tool_at_ = os::now_ns() + kGraceNs;
+      outgoing_.clear();
     }
   }
 }

@@ -211,7 +211,7 @@ std::size_t auxv_words() {
 
 // Lays out what an exec would have left at the top of the stack: argc, argv, environ, auxiliary
 // vector, one behind the other. Some runtimes walk it.
-int call_main(const RequestView& request, std::uint64_t* words) {
+int call_main(const RequestView& request, std::uint64_t* words, bool at_ready_point) {
   const RequestHeader& h = *request.header;
   words[0] = h.argc;
   char** argv = reinterpret_cast<char**>(words + 1);
@@ -226,7 +226,7 @@ int call_main(const RequestView& request, std::uint64_t* words) {
   }
   state.released = true;
   *__errno_location() = 0;
-  if (state.ready == nullptr) return state.real_main(static_cast<int>(h.argc), argv, env);
+  if (!at_ready_point) return state.real_main(static_cast<int>(h.argc), argv, env);
   // main has been entered long ago, and goes on.
   state.ready->first = static_cast<int>(h.first_argument);
   state.ready->argc = static_cast<int>(h.argc);
@@ -276,7 +276,7 @@ int become(const RequestView& request, bool may_learn) {
   os::raw_syscall(SYS_prctl, PR_SET_NAME, os::arg(base_name(exec_path())));
   set_signals(h);
   run_operations(request);
-  return call_main(request, words);
+  return call_main(request, words, at_ready_point);
 }
 
 // Ends this process if a signal is pending that the program would notice. Was it there before the

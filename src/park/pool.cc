@@ -92,6 +92,19 @@ std::vector<Operation> parking_chain(const char* path, char* const* argv, const 
   return chain;
 }
 
+// Makes a place in the table one of a program that is being started, to have `want` idle clones.
+void begin(Program& program, pid_t owner, unsigned want) {
+  program.owner.store(owner);
+  program.clonable.store(0);
+  program.learn_state.store(0);
+  program.releases.store(0);
+  program.range_count.store(0);
+  program.interrupted.store(0);
+  program.self_state.store(value(SlotState::parking));
+  program.want.store(want);
+  program.state.store(static_cast<std::uint32_t>(ProgramState::starting));
+}
+
 }  // namespace
 
 os::Result<std::unique_ptr<Pool>> Pool::create(PoolOptions options) {
@@ -301,16 +314,8 @@ std::expected<unsigned, Reason> Pool::park_eligible(const char* path, const Star
   entry.parked_at_ns = os::now_ns(CLOCK_REALTIME_COARSE);
 
   Program& program = table_->programs[index];
-  program.owner.store(owner());
-  program.clonable.store(0);
-  program.learn_state.store(0);
-  program.releases.store(0);
-  program.range_count.store(0);
-  program.interrupted.store(0);
-  program.self_state.store(value(SlotState::parking));
-  program.want.store(
-      how.may_clone ? std::min({want, kMostIdleClones, options_.max_warm - reserved - 1}) : 0);
-  program.state.store(static_cast<std::uint32_t>(ProgramState::starting));
+  begin(program, owner(),
+        how.may_clone ? std::min({want, kMostIdleClones, options_.max_warm - reserved - 1}) : 0);
   ParkedStart start;
   prepare_parked(start, how.env, options_.agent_path, index, how.may_clone, how.to_ready_point);
   const Inherited descriptors[] = {{null_fd_.get(), 0},

@@ -150,7 +150,7 @@ OK: Fields = [("exit", b"0")]
 
 @check("client")
 def client_request(server: Server) -> None:
-    """After `version` comes `argv`, with arguments, directory, umask and environment of the client."""
+    """After `version` comes `argv`, with the client's arguments, directory, umask, environment."""
     args = ["one", "", "two words", "line\nfeed", "back\\slash", "ä"]
     connection, request = server.invocation(*args, cwd="/usr")
     expect(request.type, "argv", "type")

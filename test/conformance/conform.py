@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Check whether a program speaks the coprocess protocols of docs/protocol.
 
-conform.py worker [OPTIONS] -- COMMAND…   COMMAND is the tool of README.md; it is started as a worker
+conform.py worker [OPTIONS] -- COMMAND…   COMMAND is the tool of README.md, and is started as a
+                                          worker
 conform.py client [OPTIONS] -- COMMAND…   COMMAND is a client; {socket} in it is replaced by the
                                           path of a server; a tool's path and arguments follow
 conform.py --list                         every check, and what it checks

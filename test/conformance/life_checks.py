@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What docs/protocol/messages.md says of a worker's life: its end, garbage, signals, concurrency."""
+"""What docs/protocol/messages.md says of workers' lives: end, garbage, signals, concurrency."""
 
 from __future__ import annotations
 

@@ -67,7 +67,8 @@ def ours_to_theirs(fanos: types.ModuleType) -> None:
     with theirs:
         descriptors: list[int] = []
         transport.send(b"status", 7, [(b"exit", b"0"), (b"message", b"\\\n\xff")])
-        assert fanos.recv(theirs, fd_out=descriptors) == b"status 7 2\nexit 0\nmessage \\\\\\n\xff\n"
+        answer = b"status 7 2\nexit 0\nmessage \\\\\\n\xff\n"
+        assert fanos.recv(theirs, fd_out=descriptors) == answer
         assert not descriptors
         transport.close()
         assert fanos.recv(theirs) is None

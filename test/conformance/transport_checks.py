@@ -77,7 +77,8 @@ def packets_together(bench: Bench) -> None:
     """Several packets that arrive together are answered one by one, in order."""
     worker = bench.worker()
     worker.socket.sendall(b"".join(
-        wire.packet(wire.write("echo", number, [("n", b"%d" % number)])) for number in range(50, 90)))
+        wire.packet(wire.write("echo", number, [("n", b"%d" % number)]))
+        for number in range(50, 90)))
     for number in range(50, 90):
         answer = worker.answer("echo %d" % number)
         expect((answer.id, answer.fields), (number, [("n", b"%d" % number)]), "answer")

@@ -99,7 +99,8 @@ class PacketReader:
                     raise Violation("no comma behind a packet")
                 payload, self._buffer = self._buffer[match.end():end], self._buffer[end + 1:]
                 return payload
-            if not match and len(self._buffer) > 9 or not re.match(rb"[0-9]{0,9}(:|$)", self._buffer):
+            is_number = re.match(rb"[0-9]{0,9}(:|$)", self._buffer)
+            if not match and len(self._buffer) > 9 or not is_number:
                 raise Violation("not a packet: %r" % self._buffer[:60])
             if not self._read(deadline, what):
                 return None

@@ -111,7 +111,8 @@ def echo_odd_bytes(bench: Bench) -> None:
     """`echo` gives back any bytes, in any order, empty and repeated fields too."""
     worker = bench.worker()
     every = bytes(byte for byte in range(1, 256))
-    fields = [("b", every), ("a", b""), ("z-9", b" \\n\n\\\\ "), ("a", b""), ("arg", b"\xff\xfe\n\n"),
+    fields = [("b", every), ("a", b""), ("z-9", b" \\n\n\\\\ "), ("a", b""),
+              ("arg", b"\xff\xfe\n\n"),
               ("a234567890123456789012345678901", b"x"), ("count", b"\\" * 7)]
     answer = worker.ask("echo", fields)
     expect((answer.type, answer.fields), ("echo", fields), "answer")
@@ -381,7 +382,7 @@ def directory_field(bench: Bench) -> None:
 
 @check("worker")
 def directory_that_is_not(bench: Bench) -> None:
-    """A `cwd` that can't be entered: the tool isn't run; `error`, reason `cwd`. The next is served."""
+    """A `cwd` that can't be entered: `error`, reason `cwd`; nothing is run. The next is served."""
     worker = bench.worker(cwd="/usr")
     for path in (b"/nonexistent/prewarm", b"/etc/passwd"):
         refused(worker.run("argv", "a", fields=[("cwd", path)]), b"cwd")
@@ -390,7 +391,7 @@ def directory_that_is_not(bench: Bench) -> None:
 
 @check("worker")
 def directory_request(bench: Bench) -> None:
-    """`cd` changes the base directory; if it can't be entered, `exit 1`, and nothing has changed."""
+    """`cd` changes the base directory; if it can't be entered, `exit 1`, and nothing changes."""
     worker = bench.worker(cwd="/")
     expect(worker.ask("cd", [("cwd", b"/usr")]).one("exit"), b"0", "exit")
     ran(worker.run("pwd"), b"/usr\n")

@@ -38,7 +38,8 @@ class Ran:
         return sum(c[rung] for c in self.commands if c["command"] == name)
 
     def reasons(self, name="tool"):
-        return {reason: n for c in self.commands if c["command"] == name for reason, n in c["reasons"].items()}
+        rows = (c["reasons"].items() for c in self.commands if c["command"] == name)
+        return {reason: n for row in rows for reason, n in row}
 
 
 class CoprocessTest(unittest.TestCase):
@@ -70,7 +71,8 @@ class CoprocessTest(unittest.TestCase):
         stats = self.place / "stats"
         stats.unlink(missing_ok=True)
         process = subprocess.run(
-            [*command, "script"], cwd=directory, env=self.environment, capture_output=True, timeout=BOUND,
+            [*command, "script"],
+            cwd=directory, env=self.environment, capture_output=True, timeout=BOUND,
             **{"stdin": subprocess.DEVNULL, **more},
         )  # fmt: skip
         return Ran(process, json.loads(stats.read_text()) if stats.exists() else {})
@@ -83,13 +85,15 @@ class CoprocessTest(unittest.TestCase):
         return self.run_by(command, script, **more)
 
     def same(self, script, served, reasons=None, outlives=False, **more):
-        """The script does the same by both; `served` requests reach the owner, all others are cold for
-        `reasons`. `outlives`: a command has no proxy at the script's end, or still has, and is not counted then."""
+        """The script does the same by both; `served` requests reach the owner, all others are cold
+        for `reasons`. `outlives`: a command has no proxy at the script's end, or still has, and is
+        not counted then."""
         expected = self.by_bash(script, **more)
         before = len(self.owner.requests)
         self.ran = self.by_prewarm(script, **more)
         self.assertEqual(self.ran.shown, expected.shown)
-        self.assertEqual(len(self.owner.requests) - before, served, "requests that reached the owner")
+        reached = len(self.owner.requests) - before
+        self.assertEqual(reached, served, "requests that reached the owner")
         self.assertEqual(self.ran.reasons(), reasons or {})
         if self.owner.mode == "run" and not outlives:
             self.assertEqual(self.ran.launches("coprocess"), served)
@@ -100,24 +104,32 @@ class Scripts(CoprocessTest):
     """What scripts do with commands."""
 
     def test_arguments(self):
-        out, _, _ = self.same(r"""tool args a '' 'b c' $'two\nlines' '\' '\n' $'\xff\xfe' "$(seq 1 3000)" """, 1)
+        out, _, _ = self.same(
+            r"""tool args a '' 'b c' $'two\nlines' '\' '\n' $'\xff\xfe' "$(seq 1 3000)" """, 1
+        )
         self.assertIn(b"<><b c><two\nlines><\\><\\n><\xff\xfe><1\n2\n", out)
 
     def test_many_arguments(self):
         self.same("tool args $(seq 1 20000) | tail -c 30", 1)
 
     def test_statuses(self):
-        out, _, status = self.same("for n in 0 1 77 255; do tool exit $n; echo $?; done; tool exit 3", 5)
+        out, _, status = self.same(
+            "for n in 0 1 77 255; do tool exit $n; echo $?; done; tool exit 3", 5
+        )
         self.assertEqual((out, status), (b"0\n1\n77\n255\n", 3))
 
     def test_ended_by_signal(self):
         self.same("tool kill 15; echo $?; (tool kill 6); echo $?; tool kill 2; echo not reached", 3)
 
     def test_environment(self):
-        self.same("export A=1 B=$'x\\ny'; C=3 tool env A B C PWD _; tool env C; unset A; tool env A", 3)
+        self.same(
+            "export A=1 B=$'x\\ny'; C=3 tool env A B C PWD _; tool env C; unset A; tool env A", 3
+        )
 
     def test_directory_and_mask(self):
-        self.same("mkdir d; cd d; umask 027; tool place; (cd /; umask 0; tool place); tool place", 3)
+        self.same(
+            "mkdir d; cd d; umask 027; tool place; (cd /; umask 0; tool place); tool place", 3
+        )
 
     def test_redirections(self):
         self.same(
@@ -132,17 +144,23 @@ X
     def test_pipelines(self):
         self.same(
             """set -o pipefail; tool both 2>/dev/null | tr o 0; seq 5 | tool cat | tail -n 2
-            seq 3 | tool cat; tool exit 4 | cat; echo $? ${PIPESTATUS[*]}; tool args x | tool cat | tool cat
+            seq 3 | tool cat; tool exit 4 | cat; echo $? ${PIPESTATUS[*]}
+            tool args x | tool cat | tool cat
             yes | tool line; echo ${PIPESTATUS[*]}; seq 100000 | tool cat | head -n 1""",
             9,
         )
 
     def test_offset_is_shared(self):
-        self.same("seq 5 >f; { tool line; read x; echo $x; tool line; } <f; while tool line; do break; done <f", 3)
+        self.same(
+            """seq 5 >f; { tool line; read x; echo $x; tool line; } <f
+            while tool line; do break; done <f""",
+            3,
+        )
 
     def test_substitutions(self):
         self.same(
-            """a=$(tool args b); echo "$a"; echo `tool args c`; echo $(tool args d | tr d e) $(tool exit 9) $?
+            """a=$(tool args b); echo "$a"; echo `tool args c`
+            echo $(tool args d | tr d e) $(tool exit 9) $?
             x=$(echo 1; tool args 2; tool exit 5); echo "$x $?" """,
             6,
         )
@@ -159,17 +177,24 @@ X
 
     def test_functions_and_conditions(self):
         self.same(
-            """f() { tool args "$@"; }; f x y; if tool exit 0; then echo yes; fi; tool exit 1 || echo no
-            ! tool exit 1; echo $?; tool exit 0 && command tool args z; while ! tool exit 0; do :; done""",
+            """f() { tool args "$@"; }; f x y; if tool exit 0; then echo yes; fi
+            tool exit 1 || echo no; ! tool exit 1; echo $?; tool exit 0 && command tool args z
+            while ! tool exit 0; do :; done""",
             7,
         )
 
     def test_errexit(self):
-        out, _, status = self.same("set -e; trap 'echo err $?' ERR; tool exit 0; echo on; tool exit 6; echo not", 2)
+        out, _, status = self.same(
+            "set -e; trap 'echo err $?' ERR; tool exit 0; echo on; tool exit 6; echo not", 2
+        )
         self.assertEqual((out, status), (b"on\nerr 6\n", 6))
 
     def test_traps(self):
-        self.same("trap 'echo bye $?' EXIT; trap 'echo child' CHLD; tool exit 0; (trap 'echo in' EXIT; tool exit 4)", 2)
+        self.same(
+            """trap 'echo bye $?' EXIT; trap 'echo child' CHLD; tool exit 0
+            (trap 'echo in' EXIT; tool exit 4)""",
+            2,
+        )
 
     def test_xtrace(self):
         self.same("set -x; tool args a; x=$(tool args b); (tool args c)", 3)
@@ -178,18 +203,22 @@ X
         self.same("TIMEFORMAT=done; time tool args a; time (tool args b)", 2)
 
     def test_called_by_path(self):
-        self.same('"$HOME"/bin/tool name; ln -s "$HOME"/bin/tool .; ./tool name; hash -r; tool name', 3)
+        self.same(
+            '"$HOME"/bin/tool name; ln -s "$HOME"/bin/tool .; ./tool name; hash -r; tool name', 3
+        )
 
     def test_last_command_of_minus_c(self):
         before = len(self.owner.requests)
-        ran = self.run_by([PREWARM, "run", "--stats-json", self.place / "stats", "-c", "tool args $0; tool exit 5"], "")
+        run = [PREWARM, "run", "--stats-json", self.place / "stats"]
+        ran = self.run_by([*run, "-c", "tool args $0; tool exit 5"], "")
         self.assertEqual(ran.shown, (b"<script>\n", b"", 5))
         self.assertEqual(len(self.owner.requests) - before, 2)
         self.assertEqual(ran.launches("coprocess"), 2)
 
     def test_other_commands_are_launched_as_always(self):
         self.same("for i in 1 2 3 4; do seq $i | cut -c 1; tool args $i; done", 4)
-        self.assertGreater(self.ran.launches("brokered", "cut") + self.ran.launches("direct", "cut"), 0)
+        warm = self.ran.launches("brokered", "cut") + self.ran.launches("direct", "cut")
+        self.assertGreater(warm, 0)
 
     def test_declared_commands_are_not_parked(self):
         self.declarations.write_text("[command.'/usr/bin/cut']\n")
@@ -199,7 +228,11 @@ X
 
     def test_a_saved_descriptor_is_not_held(self):
         """The substitution ends when its subshell does: the proxy has no copy of the pipe."""
-        self.same("x=$({ tool hold fifo gate & } >/dev/null; cat fifo); echo \"<$x>\"; echo >gate", 1, outlives=True)
+        self.same(
+            'x=$({ tool hold fifo gate & } >/dev/null; cat fifo); echo "<$x>"; echo >gate',
+            1,
+            outlives=True,
+        )
 
 
 class Signals(CoprocessTest):
@@ -208,7 +241,8 @@ class Signals(CoprocessTest):
             with self.subTest(name):
                 # A background command of a shell without job control ignores these.
                 how = "set -m; " if name in ("INT", "QUIT") else ""
-                script = f"{how}tool pause fifo SIG{name} & read x <fifo; kill -{name} $!; wait $!; echo $?"
+                end = f"kill -{name} $!; wait $!; echo $?"
+                script = f"{how}tool pause fifo SIG{name} & read x <fifo; {end}"
                 out, _, _ = self.same(script, 1)
                 self.assertEqual(out, f"got SIG{name}\n7\n".encode())
 
@@ -217,10 +251,12 @@ class Signals(CoprocessTest):
 
     def test_killed(self):
         """The proxy's end is the request's."""
-        self.same("tool hold fifo gate & read x <fifo; kill -KILL $!; wait $!; echo $?", 1, outlives=True)
+        script = "tool hold fifo gate & read x <fifo; kill -KILL $!; wait $!; echo $?"
+        self.same(script, 1, outlives=True)
 
     def test_ignored(self):
-        script = """trap '' TERM; tool hold fifo gate & read x <fifo; kill -TERM $!; echo >gate; wait $!; echo $?"""
+        script = """trap '' TERM; tool hold fifo gate & read x <fifo
+            kill -TERM $!; echo >gate; wait $!; echo $?"""
         self.same(script, 1)
         self.assertEqual(self.owner.signals, [])
 
@@ -264,31 +300,37 @@ class Doubts(CoprocessTest):
     """Where a worker would not do the same: a process of its own, and why."""
 
     def test_other_descriptors(self):
-        self.same("exec 5>f; tool write-fd 5; exec 5>&-; cat f; tool args x", 1, {"coprocess_descriptors": 1})
+        script = "exec 5>f; tool write-fd 5; exec 5>&-; cat f; tool args x"
+        self.same(script, 1, {"coprocess_descriptors": 1})
 
     def test_descriptors_that_the_shell_was_started_with(self):
         """They don't count, unless the script has put something else there."""
         with open(self.place / "leak", "w") as leak:
-            before = self.by_prewarm("tool args a; exec %d>f; tool args b" % leak.fileno(), pass_fds=[leak.fileno()])
-        self.assertEqual(before.shown[0], b"<a>\n<b>\n")
-        self.assertEqual((len(self.owner.requests), before.reasons()), (1, {"coprocess_descriptors": 1}))
+            script = "tool args a; exec %d>f; tool args b" % leak.fileno()
+            ran = self.by_prewarm(script, pass_fds=[leak.fileno()])
+        self.assertEqual(ran.shown[0], b"<a>\n<b>\n")
+        self.assertEqual(len(self.owner.requests), 1)
+        self.assertEqual(ran.reasons(), {"coprocess_descriptors": 1})
 
     def test_jobserver(self):
         self.environment["MAKEFLAGS"] = " -j4 --jobserver-auth=3,4"
         self.same("tool args a", 0, {"coprocess_descriptors": 1})
 
     def test_arguments_about_descriptors(self):
-        self.same("tool args /dev/fd/0; tool args --in=/proc/self/fd/0 <f; touch f; tool args /dev/stdin", 0,
-                  {"coprocess_descriptors": 2})  # fmt: skip
+        script = """tool args /dev/fd/0; tool args --in=/proc/self/fd/0 <f; touch f
+            tool args /dev/stdin"""
+        self.same(script, 0, {"coprocess_descriptors": 2})
 
     def test_process_substitution(self):
-        self.same("tool args <(echo x) | tr -d 0-9; cat <(tool args y)", 1, {"coprocess_descriptors": 1})
+        script = "tool args <(echo x) | tr -d 0-9; cat <(tool args y)"
+        self.same(script, 1, {"coprocess_descriptors": 1})
 
     def test_closed_descriptors(self):
         self.same("tool fds <&-; tool fds >&- ; tool fds 2>&-", 0, {"coprocess_descriptors": 3})
 
     def test_exec(self):
-        self.same("(exec tool args a); (exec -a other tool name); exec tool args b", 0, {"exec_builtin": 3})
+        script = "(exec tool args a); (exec -a other tool name); exec tool args b"
+        self.same(script, 0, {"exec_builtin": 3})
 
     def test_limits(self):
         self.same("tool args a; (ulimit -n 100; tool args b); ulimit -f 1000; tool args c", 1,
@@ -300,7 +342,8 @@ class Doubts(CoprocessTest):
         self.assertEqual((ran.shown[0], self.owner.requests), (b"<a>\n", []))
 
     def test_batch_by_path(self):
-        self.declarations.write_text(f"[command.tool]\n[command.'{self.tool}']\nprotocol = 'batch'\n")
+        declarations = f"[command.tool]\n[command.'{self.tool}']\nprotocol = 'batch'\n"
+        self.declarations.write_text(declarations)
         ran = self.by_prewarm("tool args a; mkdir d; cp \"$HOME\"/bin/tool d; d/tool args b")
         self.assertEqual((ran.shown[0], len(self.owner.requests)), (b"<a>\n<b>\n", 1))
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A Capers server that stands for the owner of workers: it runs each request's program anew, with the
-descriptors of the request, and notes what it was asked. Written from docs/protocol alone."""
+"""A Capers server that stands for the owner of workers: it runs each request's program anew, with
+the descriptors of the request, and notes what it was asked. Written from docs/protocol alone."""
 
 import array
 import os
@@ -15,7 +15,8 @@ def print_message(kind, number, fields):
     lines = [f"{kind} {number} {len(fields)}\n".encode()]
     for name, value in fields:
         value = value if isinstance(value, bytes) else str(value).encode()
-        lines.append(name.encode() + b" " + value.replace(b"\\", b"\\\\").replace(b"\n", b"\\n") + b"\n")
+        escaped = value.replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
+        lines.append(name.encode() + b" " + escaped + b"\n")
     return b"".join(lines)
 
 
@@ -48,7 +49,9 @@ class Connection:
                 payload, self.buffer = rest[: int(length)], rest[int(length) + 1 :]
                 descriptors, self.descriptors = self.descriptors, []
                 return payload, descriptors
-            data, ancillary, _, _ = self.peer.recvmsg(65536, socket.CMSG_SPACE(12), socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, _, _ = self.peer.recvmsg(
+                65536, socket.CMSG_SPACE(12), socket.MSG_CMSG_CLOEXEC
+            )
             if not data:
                 return None
             self.buffer += data
@@ -67,7 +70,8 @@ class Connection:
             while packet := self.receive():
                 kind, number, fields = parse_message(packet[0])
                 if kind == "version":
-                    self.send("version", number, [("version", 1), ("feature", "concurrent 64"), ("feature", "signal")])
+                    features = [("feature", "concurrent 64"), ("feature", "signal")]
+                    self.send("version", number, [("version", 1), *features])
                     if self.server.mode == "unread":
                         self.peer.recv(1, socket.MSG_PEEK)
                         return
@@ -122,10 +126,9 @@ class Connection:
 
 
 class Owner:
-    """Serves at `path`. `mode`: "run"; "refuse" answers each request with an error; "vanish" reads a
-    request and closes the connection, "vanish with a signal unread" after having sent its client
-    a signal that comes back; "unread"
-    closes it with the request unread."""
+    """Serves at `path`. `mode`: "run"; "refuse" answers each request with an error; "vanish" reads
+    a request and closes the connection, "vanish with a signal unread" after having sent its client
+    a signal that comes back; "unread" closes it with the request unread."""
 
     def __init__(self, path):
         self.path, self.mode = path, "run"
@@ -164,5 +167,6 @@ class Owner:
             connection.peer.recv(1, socket.MSG_PEEK)
         if self.mode.startswith("vanish"):
             return False
-        connection.send("error", number, [("reason", "batch"), ("message", "the tool is no worker")])
+        fields = [("reason", "batch"), ("message", "the tool is no worker")]
+        connection.send("error", number, fields)
         return True

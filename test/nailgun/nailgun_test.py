@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""nailgun_test.py PREWARM [CASE...]: `prewarm nailgun` runs commands of nailgun's clients by workers, or
-as ordinary processes. Debian's client is used where it is installed. The server that stands for the
-owner of workers, and the tool, are those of test/coproc-run."""
+"""nailgun_test.py PREWARM [CASE...]: `prewarm nailgun` runs commands of nailgun's clients by
+workers, or as ordinary processes. Debian's client is used where it is installed. The server that
+stands for the owner of workers, and the tool, are those of test/coproc-run."""
 
 import os
 import pathlib
@@ -53,7 +53,9 @@ class Client:
     def chunk(self):
         """Kind and data; None: the end."""
         header = self.file.read(5)
-        return None if len(header) < 5 else (header[4:], self.file.read(struct.unpack(">I", header[:4])[0]))
+        if len(header) < 5:
+            return None
+        return header[4:], self.file.read(struct.unpack(">I", header[:4])[0])
 
     def result(self):
         """All output, all errors, the status."""
@@ -97,7 +99,8 @@ class NailgunTest(unittest.TestCase):
     def start(self, *options):
         address = self.address.replace("PLACE", str(self.place))
         self.server = subprocess.Popen(
-            [PREWARM, "nailgun", "--listen", address, *options], env=self.environment, cwd=self.place,
+            [PREWARM, "nailgun", "--listen", address, *options],
+            env=self.environment, cwd=self.place,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         self.addCleanup(self.stop)
@@ -147,10 +150,12 @@ class Commands(NailgunTest):
         out, _, _ = self.run_tool("place", directory=os.fsencode(self.place / "work"))
         self.assertEqual(out.split()[0], os.fsencode(self.place / "work"))
         self.environment["A"] = "b=c"
-        self.assertEqual(self.run_tool("env", "A", "LC_ALL", "NONE")[0], b"A=b=c\nLC_ALL=C.UTF-8\nNONE=(unset)\n")
+        out = self.run_tool("env", "A", "LC_ALL", "NONE")[0]
+        self.assertEqual(out, b"A=b=c\nLC_ALL=C.UTF-8\nNONE=(unset)\n")
         self.assertEqual(self.run_tool("both"), (b"out\nmore\n", b"err\n", 0))
         self.assertEqual(len(self.owner.requests), 4)
-        self.assertEqual(dict(self.owner.requests[0])["declarations"], os.fsencode(self.declarations))
+        declarations = dict(self.owner.requests[0])["declarations"]
+        self.assertEqual(declarations, os.fsencode(self.declarations))
 
     def test_statuses(self):
         self.assertEqual([self.run_tool("exit", n)[2] for n in ("0", "3", "255")], [0, 3, 255])
@@ -197,7 +202,8 @@ class Commands(NailgunTest):
             self.assertEqual(client.result(), (b"<%d>\n" % n, b"", 0))
 
     def test_what_cant_be_run(self):
-        self.assertEqual(self.run_tool(name="none")[1:], (b"prewarm: nailgun: none: command not found\n", 127))
+        complaint = b"prewarm: nailgun: none: command not found\n"
+        self.assertEqual(self.run_tool(name="none")[1:], (complaint, 127))
         (self.place / "bin" / "flat").touch(0o644)
         self.assertEqual(self.run_tool(name=f"{self.place}/bin/flat")[2], 126)
         self.assertEqual(self.run_tool(name=f"{self.place}/bin/missing")[2], 127)
@@ -232,7 +238,8 @@ class Batch(NailgunTest):
         self.owner.mode = "vanish"
         path = self.place / "count"
         _, err, status = self.run_tool("count", path)
-        self.assertEqual((err, status), (b"prewarm: nailgun: the owner of its workers has ended\n", 125))
+        complaint = b"prewarm: nailgun: the owner of its workers has ended\n"
+        self.assertEqual((err, status), (complaint, 125))
         self.assertFalse(path.exists())
 
     def test_a_process_left_behind(self):
@@ -293,24 +300,29 @@ class Users(NailgunTest):
     @unittest.skipIf(os.geteuid() != 0, "needs root to be another user")
     def test_another_user(self):
         script = (
-            "import os, socket, sys; os.setuid(int(sys.argv[2])); s = socket.socket(); s.settimeout(60);"
-            "s.connect(('127.0.0.1', int(sys.argv[1]))); print(s.recv(1))"
+            "import os, socket, sys; os.setuid(int(sys.argv[2])); s = socket.socket();"
+            "s.settimeout(60); s.connect(('127.0.0.1', int(sys.argv[1]))); print(s.recv(1))"
         )
         port = self.address_now.rpartition(":")[2]
         done = subprocess.run(
-            [sys.executable, "-c", script, port, str(ANOTHER_USER)], capture_output=True, text=True, timeout=BOUND
+            [sys.executable, "-c", script, port, str(ANOTHER_USER)],
+            capture_output=True, text=True, timeout=BOUND,
         )
         self.assertEqual(done.stdout, "b''\n", done.stderr)
-        self.assertEqual(self.stop(), f"prewarm: nailgun: refused a client of user {ANOTHER_USER}\n")
+        complaint = f"prewarm: nailgun: refused a client of user {ANOTHER_USER}\n"
+        self.assertEqual(self.stop(), complaint)
 
     def test_bad_addresses(self):
-        for address in ("0.0.0.0:0", "[::]:0", "example.org:1", "70000", "x", "local:", "local:/tmp/x.sock"):
+        bad = ("0.0.0.0:0", "[::]:0", "example.org:1", "70000", "x", "local:", "local:/tmp/x.sock")
+        for address in bad:
             with self.subTest(address):
                 done = subprocess.run(
-                    [PREWARM, "nailgun", "--listen", address], capture_output=True, text=True, timeout=BOUND
+                    [PREWARM, "nailgun", "--listen", address],
+                    capture_output=True, text=True, timeout=BOUND,
                 )
                 self.assertEqual((done.returncode, done.stdout), (1, ""))
-                self.assertTrue(done.stderr.startswith("prewarm: nailgun: can't listen at"), done.stderr)
+                complaint = "prewarm: nailgun: can't listen at"
+                self.assertTrue(done.stderr.startswith(complaint), done.stderr)
 
 
 class LocalSocket(Commands):
@@ -319,7 +331,8 @@ class LocalSocket(Commands):
     def test_socket(self):
         path = self.place / "run" / "nailgun.sock"
         self.assertEqual(path.stat().st_mode & 0o777, 0o600)
-        second = subprocess.run([PREWARM, "nailgun", "--listen", f"local:{path}"], capture_output=True, timeout=BOUND)
+        again = [PREWARM, "nailgun", "--listen", f"local:{path}"]
+        second = subprocess.run(again, capture_output=True, timeout=BOUND)
         self.assertEqual(second.returncode, 1)
         self.server.kill()
         self.server.wait(BOUND)
@@ -353,7 +366,8 @@ class RealClient(NailgunTest):
         host, _, port = self.address_now.rpartition(":")
         environment = {**self.environment, "NAILGUN_SERVER": host, "NAILGUN_PORT": port}
         return subprocess.run(
-            [CLIENT, "tool", *arguments], env=environment, cwd=self.place / "work", capture_output=True, timeout=BOUND,
+            [CLIENT, "tool", *arguments],
+            env=environment, cwd=self.place / "work", capture_output=True, timeout=BOUND,
             **{"stdin": subprocess.DEVNULL, **more},
         )  # fmt: skip
 

@@ -4,9 +4,9 @@
 (Or python3 …/prewarm/preload.py MODULE…, where the package is not on the path.)
 
 As a worker it is held with them imported; each invocation is a fork in which it does what the
-interpreter does with these arguments: a script, -m MODULE, -c CODE. What a running interpreter can't
-do any more (options, standard input as the script, interaction, other settings) is done by the real
-one, which the fork becomes. Without a driver the modules are imported, and that is all.
+interpreter does with these arguments: a script, -m MODULE, -c CODE. What a running interpreter
+can't do any more (options, standard input as the script, interaction, other settings) is done by
+the real one, which the fork becomes. Without a driver the modules are imported, and that is all.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ from prewarm._message import Message, NotAMessage, parse, write  # noqa: E402
 from prewarm._transport import Capers, PacketReader, Refused  # noqa: E402
 
 # The example of messages.md, and its FANOS packet.
-INVOCATION = Message(b"argv", 7, [(b"arg", b"cloudcopy"), (b"arg", b"bar.jpg"), (b"cwd", b"/home/ann"),
-                                  (b"env", b"PYTHONPATH=."), (b"env", b"GREETING=two\nlines")])
+INVOCATION = Message(b"argv", 7, [(b"arg", b"cloudcopy"), (b"arg", b"bar.jpg"),
+                                  (b"cwd", b"/home/ann"), (b"env", b"PYTHONPATH=."),
+                                  (b"env", b"GREETING=two\nlines")])
 INVOCATION_BYTES = (b"argv 7 5\narg cloudcopy\narg bar.jpg\ncwd /home/ann\nenv PYTHONPATH=.\n"
                     b"env GREETING=two\\nlines\n")
 STATUS_BYTES = b"status 7 1\nexit 0\n"

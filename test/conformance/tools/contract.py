@@ -49,8 +49,8 @@ def leave(path: str) -> None:
 
 def child_fds() -> None:
     sys.stdout.flush()
-    code = 'for fd in /proc/$$/fd/? /proc/$$/fd/??*; do test ! -e "$fd" || set -- "$@" ${fd##*/}; ' \
-           'done; echo "$@"'
+    code = 'for fd in /proc/$$/fd/? /proc/$$/fd/??*; do ' \
+           'test ! -e "$fd" || set -- "$@" ${fd##*/}; done; echo "$@"'
     subprocess.run(["/bin/sh", "-c", code], close_fds=False, check=True)
 
 

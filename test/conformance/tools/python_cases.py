@@ -114,7 +114,8 @@ def streams() -> None:
 def state() -> None:
     mask = os.umask(0)
     print(os.getcwd(), oct(mask))
-    print({int(n): str(signal.getsignal(n)).split(" at ")[0] for n in sorted(signal.valid_signals())})
+    numbers = sorted(signal.valid_signals())
+    print({int(n): str(signal.getsignal(n)).split(" at ")[0] for n in numbers})
     print(signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1]))
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     signal.alarm(1000)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""ready_tool.py where the kernel, or Python, has no pidfds: ends of children are told by SIGCHLD."""
+"""ready_tool.py where kernel or Python have no pidfds: ends of children are told by SIGCHLD."""
 
 import os
 import runpy

@@ -32,7 +32,10 @@ def same(world, *arguments, data=b"", cwd="/", env=None, tool=None):
 @case()
 def the_same_as_alone(world):
     for arguments in (
-        ["argv", "a", "", "b c", "new\nline", "back\\slash\\n", "\\", "ü", os.fsdecode(b"\xff\xfe\x01")],
+        [
+            *("argv", "a", "", "b c", "new\nline", "back\\slash\\n", "\\", "ü"),
+            os.fsdecode(b"\xff\xfe\x01"),
+        ],
         ["name"],
         ["env", "HOME", "NOT_SET"],
         ["umask"],
@@ -77,9 +80,10 @@ def odd_directory(world):
     odd.mkdir()
     same(world, "pwd", cwd=odd)
     tool = odd / "to\nol"
-    os.link(world.tool, tool) if os.stat(world.tool).st_dev == os.stat(odd).st_dev else tool.write_bytes(
-        pathlib.Path(world.tool).read_bytes()
-    )
+    if os.stat(world.tool).st_dev == os.stat(odd).st_dev:
+        os.link(world.tool, tool)
+    else:
+        tool.write_bytes(pathlib.Path(world.tool).read_bytes())
     tool.chmod(0o755)
     same(world, "name", tool=str(tool), cwd=odd)
     same(world, "name", tool="./to\nol", cwd=odd)
@@ -218,7 +222,7 @@ def nothing_is_inherited(world):
     require(world.result(process).status == 0, "the call")
     require(os.read(read, 1) == b"", "somebody has written")
     result = world.call(world.tool, "child-fds")
-    require(result.out.split() == ["0", "1", "2"], f"a program that a worker starts has {result.out}")
+    require(result.out.split() == ["0", "1", "2"], f"what a worker starts has {result.out}")
 
 
 @case()

@@ -12,7 +12,12 @@ from faults_harness.terminals import Terminal
 @case()
 def statuses(world):
     each = ["--each", "--no-batch"]
-    world.expect(world.tool, "argv", "a", options=[*each, "-j", "1"], data=b"1\n2\n3", out="a\x001\0a\x002\0a\x003\0")
+    world.expect(
+        *(world.tool, "argv", "a"),
+        options=[*each, "-j", "1"],
+        data=b"1\n2\n3",
+        out="a\x001\0a\x002\0a\x003\0",
+    )
     world.expect(world.tool, "exit", options=each, data=b"0\n0\n", status=0)
     world.expect(world.tool, "exit", options=each, data=b"0\n1\n0\n", status=123)
     world.expect(world.tool, "exit", options=each, data=b"")

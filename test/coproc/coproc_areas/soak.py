@@ -45,7 +45,7 @@ def workers_killed_at_random(world):
         require(status in (0, -signal.SIGKILL), f"{number}: status {status}")
         least = 1 if status == 0 else 0
         require(least <= runs[number] <= 1, f"{number}: status {status}, {runs[number]} runs")
-    world.wait("all children that are left are workers", lambda: len(processes.children(owner)) <= 4)
+    world.wait("no children but workers are left", lambda: len(processes.children(owner)) <= 4)
     world.pool("stop", world.tool)
     world.wait("no worker is left", lambda: not processes.children(owner))
     world.wait("its descriptors are as before", lambda: descriptors(owner) <= before)

@@ -87,7 +87,9 @@ def hangs_at_start(world):
         status=125,
         options=["--no-batch"],
         err=start_failure(
-            tool, "it killed by SIGKILL before it was ready, after not having answered within its time to start"
+            tool,
+            "it killed by SIGKILL before it was ready, after not having answered within its time "
+            "to start",
         ),
     )
     world.expect(tool, "a", out="batch a\n")
@@ -256,7 +258,8 @@ def stops_reading(world):
     tool = world.bad_worker("stop-reading")
     large = ["x" * 100000] * 6
     result = world.call(tool, *large)
-    require(result.status == 0 and result.out.startswith("batch xxx"), f"{result.status} {result.err}")
+    done = result.status == 0 and result.out.startswith("batch xxx")
+    require(done, f"{result.status} {result.err}")
     hanging = world.bad_worker("hang-without-reading")
     world.expect(
         hanging,

@@ -62,7 +62,8 @@ class World:
         for name in ("stdin", "stdout", "stderr"):
             how.setdefault(name, subprocess.PIPE)
         words = [self.prewarm, *verb, *options, *map(os.fspath, command)]
-        return subprocess.Popen(words, env={**self.env, **(env or {})}, cwd=how.pop("cwd", "/"), **how)
+        how.setdefault("cwd", "/")
+        return subprocess.Popen(words, env={**self.env, **(env or {})}, **how)
 
     def result(self, process, data=b"", seconds=SECONDS):
         try:
