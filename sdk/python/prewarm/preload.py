@@ -167,26 +167,25 @@ def _prepare(arguments: list[str]) -> Callable[[], None]:
 
 def _run(action: Callable[[], None]) -> NoReturn:
     """As the interpreter runs a program: tracebacks begin in the program."""
-    def run() -> None:
-        try:
-            action()
-        except SystemExit:
-            raise
-        except BaseException as failure:
-            _fail(failure)
-
+    code = None
+    try:
+        action()
+    except SystemExit as end:
+        code = end.code
+    except BaseException as failure:
+        code = _fail(failure)
     from prewarm import _ready_end  # it is there, as this process was held
-    _ready_end.run(run)
+    _ready_end.leave(code)
 
 
-def _fail(failure: BaseException) -> None:
+def _fail(failure: BaseException) -> int:
     trace = failure.__traceback__
     while trace is not None and trace.tb_frame.f_globals is globals():
         trace = trace.tb_next
     failure.__traceback__ = trace
     sys.excepthook(type(failure), failure, trace)
     if not isinstance(failure, KeyboardInterrupt):
-        sys.exit(1)
+        return 1
     # The interpreter ends and then kills itself.
     sys.excepthook = lambda *again: None
     raise failure
