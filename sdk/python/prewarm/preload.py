@@ -126,12 +126,12 @@ def _module(arguments: list[str]) -> Callable[[], None]:
     package, _, last = main.rpartition(".")
     if package and main in sys.modules and main not in _asked:
         raise _NotHere  # there is a warning if the package imports what is to be run
-    _set_first_directory(os.getcwd())
     # It is run as __main__ and isn't there by its own name, unless something imports that. What
     # it imports is what was to be there already: the package that it is in, too.
     sys.modules.pop(main, None)
     if package in sys.modules and main in _asked:
         vars(sys.modules[package]).pop(last, None)
+    _set_first_directory(os.getcwd())
     sys.argv = ["-m", *arguments[1:]]
     _new_main(__loader__=importlib.machinery.BuiltinImporter)
     # The interpreter itself calls this function for -m.
