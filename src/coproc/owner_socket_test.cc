@@ -46,6 +46,7 @@ TEST_F(OwnerSocketTest, IsForItsUserOnly) {
 
 TEST_F(OwnerSocketTest, AcceptsWhoeverComes) {
   auto socket = listen();
+  ASSERT_TRUE(socket);
   EXPECT_FALSE(socket->accept());
   const auto client = Client::connect(path_);
   ASSERT_TRUE(client);
@@ -66,6 +67,7 @@ TEST_F(OwnerSocketTest, OfOneThatWasKilledIsReplaced) {
 
 TEST_F(OwnerSocketTest, AfterAWithdrawalAnotherCanListen) {
   auto first = listen();
+  ASSERT_TRUE(first);
   const auto early = Client::connect(path_);
   ASSERT_TRUE(early);
   first->withdraw();
