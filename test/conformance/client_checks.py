@@ -66,10 +66,10 @@ class Connection:
 
 
 class Server:
-    def __init__(self, command: list[str], limit: float) -> None:
+    def __init__(self, command: list[str], limit: float, name: str = "socket") -> None:
         self._command, self._limit = command, limit
         self.directory = tempfile.mkdtemp(prefix="conform-")
-        self.path = os.path.join(self.directory, "socket")
+        self.path = os.path.join(self.directory, name)
         self.tool = os.path.join(self.directory, "conform-tool")
         with open(self.tool, "w") as file:
             file.write(TOOL)
@@ -83,7 +83,8 @@ class Server:
 
     def start(self, *args: str, **options: object) -> subprocess.Popen[bytes]:
         """A client that wants the tool run, its streams as in Popen."""
-        command = [word.replace("{socket}", self.path) for word in self._command]
+        command = [word.replace("{socket}", self.path).replace("{directory}", self.directory)
+                   for word in self._command]
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": self._log,
                    **options}
         environment = {**os.environ, "CAPERS_SOCKET": self.path, "CONFORM_A": "a\n\\"}

@@ -5,7 +5,8 @@
 conform.py worker [OPTIONS] -- COMMAND…   COMMAND is the tool of README.md, and is started as a
                                           worker
 conform.py client [OPTIONS] -- COMMAND…   COMMAND is a client; {socket} in it is replaced by the
-                                          path of a server; a tool's path and arguments follow
+                                          path of a server, {directory} by that of the directory
+                                          it is in; a tool's path and arguments follow
 conform.py --list                         every check, and what it checks
 
 Output is TAP. The exit status is 0 if every check that was run has passed.
@@ -70,7 +71,7 @@ def run_all(options: argparse.Namespace) -> list[Result]:
             bench = worker_checks.Bench(worker_class, options.command, options.limit)
             results.append(run_check(check, bench))
         else:
-            server = client_checks.Server(options.command, options.limit)
+            server = client_checks.Server(options.command, options.limit, options.socket_name)
             results.append(run_check(check, server))
         if not options.json:
             show(len(results), results[-1])
@@ -101,6 +102,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
                         help="not checks of such names")
     parser.add_argument("--limit", type=float, default=30, metavar="SECONDS",
                         help="who does nothing for so long hangs (default 30)")
+    parser.add_argument("--socket-name", default="socket", metavar="NAME",
+                        help="of the server's socket in its directory (default socket)")
     parser.add_argument("role", nargs="?", choices=("worker", "client"))
     parser.add_argument("command", nargs="*", metavar="COMMAND")
     head, dashes, command = arguments, [], []

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 
 from driver import CapersWorker
 
@@ -31,6 +32,16 @@ FILES = {
     "module_a.py": SHOW,
     "package/__init__.py": "print('package')\n",
     "package/__main__.py": SHOW,
+    "library/known.py": "if __name__ == '__main__':\n" + textwrap.indent(SHOW, "    "),
+    "library/imports_itself.py": "import imports_itself\nif __name__ == '__main__':\n"
+                                 "    print(imports_itself.__name__, imports_itself is not None)\n",
+    "library/fails_as_main.py": "if __name__ == '__main__':\n    1 / 0\n",
+    "library/parcel/__init__.py": "",
+    "library/parcel/part.py": "import sys, parcel\nif __name__ == '__main__':\n"
+                              "    print(__spec__.name, hasattr(parcel, 'part'), sys.argv)\n",
+    "library/parcel/__main__.py": "import parcel.part\n" + SHOW,
+    "library/eager/__init__.py": "import eager.part\n",
+    "library/eager/part.py": "if __name__ == '__main__':\n    print('eager')\n",
     "fails_too.py": "import json\njson.loads('{')\n",
     "data.py": "import pickle\nclass A: pass\nprint(type(pickle.loads(pickle.dumps(A()))))\n",
     "shadow/json.py": "print('my own json')\n",
@@ -41,7 +52,9 @@ CASES = [
     ["stops.py"], ["interrupted.py"], ["nothing.py"], ["fails_too.py"], ["data.py"],
     ["shadow/main.py"], ["-c", SHOW, "x"], ["-c", "1/0"], ["-c", "if"], ["-c"],
     ["-m", "module_a", "y"], ["-m", "package"], ["-m", "no_such"], ["-m", "json.tool"],
-    ["-m", "fails"], ["-m"], ["-E", "show.py"], ["-O", "-c", SHOW], ["-I", "show.py"],
+    ["-m", "known", "z"], ["-m", "imports_itself"], ["-m", "fails_as_main"], ["-m", "parcel", "z"],
+    ["-m", "parcel.part", "z"], ["-m", "parcel.none"], ["-m", "eager.part"], ["-m", "eager"],
+    ["-m", "known.part"], ["-m", "fails"], ["-m"], ["-E", "show.py"], ["-O", "-c", SHOW], ["-I", "show.py"],
     ["-W", "error", "show.py"], ["-V"], ["-"], [], ["--help-me"], [""],
 ]
 
@@ -60,7 +73,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         directory = os.path.realpath(directory)
         write_files(directory)
-        modules = "json,ssl,argparse,no_such_module,pickle"
+        environment["PYTHONPATH"] = os.path.join(directory, "library")
+        modules = ("json,ssl,argparse,no_such_module,pickle,known,imports_itself,fails_as_main,"
+                   "parcel,parcel.part,eager")
         worker = CapersWorker([sys.executable, PRELOAD, modules], 60, env=environment, cwd="/usr")
         try:
             worker.negotiate()

@@ -39,10 +39,14 @@ def ready(main: Callable[[], Any] | None = None, *, version: str | None = None) 
     served = _hold(version)
     if main is None:
         return served
-    if not served:
+    try:
         sys.exit(main())
+    except SystemExit as end:
+        if not served:
+            raise
+        code = end.code
     from prewarm import _ready_end  # only here, and in what is held: a batch run should start soon
-    _ready_end.run(main)
+    _ready_end.leave(code)
 
 
 def _hold(version: str | None) -> bool:

@@ -26,11 +26,10 @@ import itertools
 import os
 import re
 import sys
-import threading
 import types
 import warnings
 import weakref
-from typing import Any, Callable, Iterable, NoReturn
+from typing import Any, Iterable, NoReturn
 
 # Objects that do nothing at their end but let go of others.
 _HARMLESS = frozenset({
@@ -72,19 +71,45 @@ class End:
     """Made before the freeze; `come` is called at exit."""
 
     def __init__(self) -> None:
-        self.is_quiet = False  # nothing alive could be noticed
+        self.status: int | None = None  # if it is known
         self._known: dict[type, bool] = dict.fromkeys(_HARMLESS, True)
         self._may_stay = not any(map(_is_noticed_anyway, gc.get_objects()))
 
     def come(self) -> None:
-        self.is_quiet = False
-        if not self._may_stay or sys.flags.verbose or not _only_known_kinds():
+        """What is called at exit after this may still leave something behind, or import. So it is
+        looked later, at the last thing before all is taken apart: that the standard streams are
+        flushed, standard error after standard output. Who has put something else there has that
+        flushed, and all taken apart."""
+        stream = sys.stderr
+        if type(stream) is not io.TextIOWrapper or stream.closed:
             gc.unfreeze()
-        elif not self._are_harmless(gc.get_objects()):
-            gc.unfreeze()
-        else:
-            self.is_quiet = True
-            _leave_modules_at_last_flush()
+            return
+
+        def flush() -> None:
+            io.TextIOWrapper.flush(stream)
+            if sys.is_finalizing():
+                del stream.flush  # the stream lives longer than what this refers to
+                self._leave()
+
+        stream.flush = flush  # type: ignore[method-assign]
+
+    def _leave(self) -> None:
+        quiet = False
+        try:
+            quiet = (self._may_stay and not sys.flags.verbose and _only_known_kinds()
+                     and self._are_harmless(gc.get_objects()))
+        finally:
+            if not quiet:
+                self._known.clear()  # its classes, with their modules, are to end
+                gc.unfreeze()
+        if not quiet:
+            return
+        if self.status is not None and _is_flushed(sys.stdout):
+            ctypes.PyDLL(None).exit(self.status)
+        # The interpreter empties all modules, one by one, which takes longer than all else; those
+        # that sys.modules doesn't have any more stay.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(list(sys.modules.values())))
+        sys.modules.clear()
 
     def _are_harmless(self, objects: Iterable[Any]) -> bool:
         known = self._known
@@ -110,47 +135,40 @@ def at_end() -> None:
     atexit.register(_end.come)
 
 
-def run(main: Callable[[], Any]) -> NoReturn:
-    """sys.exit(main()); shorter where nobody can tell, because the status is known here: then not
-    even the interpreter itself is taken apart."""
+class _Exit(SystemExit):
+    """By which the status is known, if nothing comes between: when the interpreter asks for it, no
+    Python code is running. Then not even the interpreter itself needs to be taken apart."""
+
+    def __init__(self, code: Any) -> None:
+        super().__init__(code)
+        self._code = code
+
+    @property
+    def code(self) -> Any:  # type: ignore[override]
+        status = 0 if self._code is None else self._code
+        if (_end is not None and sys._getframe().f_back is None and type(status) in (int, bool)
+                and 0 <= status <= 255):
+            _end.status = int(status)
+        return self._code
+
+
+def leave(code: Any) -> NoReturn:
+    """Raises SystemExit with this code. What ends by it can end sooner."""
+    raise _Exit(code)
+
+
+def _is_flushed(stream: Any) -> bool:
+    """If standard output could not be flushed, it still can't be, and the status says so."""
+    if stream is None:
+        return True
     try:
-        code = main()
-    except SystemExit as end:
-        code = end.code
-    status = 0 if code is None else code
-    if _end is None or type(status) not in (int, bool) or not 0 <= status <= 255:
-        sys.exit(code)
-    # What the interpreter does, in its order, up to where it would begin to do away with things.
-    # What has been done here it finds done if it comes to its own end after all.
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    if _end.is_quiet:
-        try:
-            sys.stdout.flush()
-            sys.stderr.flush()
-        except BaseException:
-            sys.exit(status)  # it fails again, and the interpreter says so
-        ctypes.PyDLL(None).exit(int(status))
-    sys.exit(status)
-
-
-def _leave_modules_at_last_flush() -> None:
-    """The interpreter empties all modules, one by one, which takes longer than all else; those that
-    sys.modules doesn't have any more stay. What is called at exit after us may still import, so
-    this has to be the last thing: after it, and before the modules, the standard streams are
-    flushed, standard error after standard output. Who has put something else there has it flushed,
-    and modules emptied."""
-    stream = sys.stderr
-    if type(stream) is not io.TextIOWrapper:
-        return
-
-    def flush() -> None:
-        io.TextIOWrapper.flush(stream)
-        if sys.is_finalizing():
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(list(sys.modules.values())))
-            sys.modules.clear()
-
-    stream.flush = flush  # type: ignore[method-assign]
+        if type(stream) is not io.TextIOWrapper:
+            return False
+        if not stream.closed:
+            stream.flush()
+        return True
+    except (OSError, ValueError):
+        return False
 
 
 def _is_noticed_anyway(o: Any) -> bool:

@@ -46,9 +46,16 @@ class _NotHere(Exception):
     """It has to be done by an interpreter that starts."""
 
 
+# Modules in packages that are there only because they were asked for, not by their packages' import.
+_asked: set[str] = set()
+
+
 def _import(names: str) -> None:
     for name in filter(None, names.split(",")):
         try:
+            importlib.import_module(name.rpartition(".")[0] or name)
+            if name not in sys.modules:
+                _asked.add(name)
             importlib.import_module(name)
         except BaseException as failure:  # a module may do anything, exit for example
             print("prewarm.preload: %s: %s: %s" % (name, type(failure).__name__, failure),
@@ -116,9 +123,14 @@ def _code(arguments: list[str]) -> Callable[[], None]:
 def _module(arguments: list[str]) -> Callable[[], None]:
     name = arguments[0]
     main = name + ".__main__" if hasattr(sys.modules.get(name), "__path__") else name
+    package, _, last = main.rpartition(".")
+    if package and main in sys.modules and main not in _asked:
+        raise _NotHere  # there is a warning if the package imports what is to be run
     # It is run as __main__ and isn't there by its own name, unless something imports that. What
     # it imports is what was to be there already: the package that it is in, too.
     sys.modules.pop(main, None)
+    if package in sys.modules and main in _asked:
+        vars(sys.modules[package]).pop(last, None)
     _set_first_directory(os.getcwd())
     sys.argv = ["-m", *arguments[1:]]
     _new_main(__loader__=importlib.machinery.BuiltinImporter)
@@ -167,26 +179,25 @@ def _prepare(arguments: list[str]) -> Callable[[], None]:
 
 def _run(action: Callable[[], None]) -> NoReturn:
     """As the interpreter runs a program: tracebacks begin in the program."""
-    def run() -> None:
-        try:
-            action()
-        except SystemExit:
-            raise
-        except BaseException as failure:
-            _fail(failure)
-
+    code = None
+    try:
+        action()
+    except SystemExit as end:
+        code = end.code
+    except BaseException as failure:
+        code = _fail(failure)
     from prewarm import _ready_end  # it is there, as this process was held
-    _ready_end.run(run)
+    _ready_end.leave(code)
 
 
-def _fail(failure: BaseException) -> None:
+def _fail(failure: BaseException) -> int:
     trace = failure.__traceback__
     while trace is not None and trace.tb_frame.f_globals is globals():
         trace = trace.tb_next
     failure.__traceback__ = trace
     sys.excepthook(type(failure), failure, trace)
     if not isinstance(failure, KeyboardInterrupt):
-        sys.exit(1)
+        return 1
     # The interpreter ends and then kills itself.
     sys.excepthook = lambda *again: None
     raise failure
