@@ -54,7 +54,8 @@ CASES = [
     ["-m", "module_a", "y"], ["-m", "package"], ["-m", "no_such"], ["-m", "json.tool"],
     ["-m", "known", "z"], ["-m", "imports_itself"], ["-m", "fails_as_main"], ["-m", "parcel", "z"],
     ["-m", "parcel.part", "z"], ["-m", "parcel.none"], ["-m", "eager.part"], ["-m", "eager"],
-    ["-m", "known.part"], ["-m", "fails"], ["-m"], ["-E", "show.py"], ["-O", "-c", SHOW], ["-I", "show.py"],
+    ["-m", "known.part"], ["-m", "fails"], ["-m"], ["-E", "show.py"],
+    ["-O", "-c", SHOW], ["-I", "show.py"],
     ["-W", "error", "show.py"], ["-V"], ["-"], [], ["--help-me"], [""],
 ]
 

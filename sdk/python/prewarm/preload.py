@@ -46,7 +46,8 @@ class _NotHere(Exception):
     """It has to be done by an interpreter that starts."""
 
 
-# Modules in packages that are there only because they were asked for, not by their packages' import.
+# Modules in packages that are there only because they were asked for, not because their packages
+# import them.
 _asked: set[str] = set()
 
 
