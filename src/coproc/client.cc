@@ -95,10 +95,14 @@ os::Result<void> Client::flush() {
 os::Result<std::optional<Message>> Client::receive(bool wait) {
   for (;;) {
     auto packet = reader_.next();
-    if (!packet) return os::failed_with(EPROTO, "read an answer", packet.error());
+    if (!packet)
+      return os::failed_with(EPROTO, "read an answer",
+                             std::string("what it wrote is no packet: ") + packet.error());
     if (*packet) {
       auto message = parse_message((*packet)->payload);
-      if (!message) return os::failed_with(EPROTO, "read an answer", message.error());
+      if (!message)
+        return os::failed_with(EPROTO, "read an answer",
+                               std::string("what it wrote is no message: ") + message.error());
       if (unanswered_.erase(message->id) == 0) {
         return os::failed_with(EPROTO, "read an answer",
                                "nothing was asked, or it was answered before");

@@ -51,7 +51,9 @@ os::Result<Client> connect_to_owner(const std::string& prewarm) {
                              .err(Stdio::null())
                              .run();
     if (!started) return std::unexpected(started.error());
-    if (!started->success()) return os::failed_with(ECHILD, "start the owner of the pools");
+    if (!started->success()) {
+      return os::failed_with(0, "start the owner of the pools", "(`prewarm pool serve` says why)");
+    }
     client = connect_and_greet(path);
   }
   return client;

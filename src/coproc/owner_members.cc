@@ -25,6 +25,13 @@ std::string quoted_words(const Worker& worker) {
   return "; it said: " + worker.last_words();
 }
 
+// Its fault, if it had one: then it was us who killed it. Else how it ended.
+std::string what_became_of(const std::string& fault, bool was_ready, const ExitStatus& status) {
+  if (!fault.empty()) return fault;
+  return (status.signal() ? "it was " : "it ") + status.message() +
+         (was_ready ? "" : " before it was ready");
+}
+
 }  // namespace
 
 void Owner::serve_member(Member& member, const pollfd& socket, const pollfd& end,
@@ -137,10 +144,9 @@ void Owner::ended(Member& member) {
   if (died) {
     ++pool.deaths;
     pool.backoff.died(now_);
-    pool.last_failure = "it " + status.message() +
-                        (member.state == Member::State::starting ? " before it was ready" : "") +
-                        (member.fault.empty() ? "" : ", after " + member.fault) +
-                        quoted_words(*member.worker);
+    pool.last_failure =
+        what_became_of(member.fault, member.state != Member::State::starting, status) +
+        quoted_words(*member.worker);
   }
   Outcome outcome = Outcome::of_wait_status(status.wait_status());
   outcome.reason = "worker-exited";
@@ -207,7 +213,7 @@ void Owner::watch_member(Member& member) {
   const auto seconds = [](unsigned s) { return static_cast<Clock>(s) * os::kNsPerSecond; };
   if (member.state == Member::State::starting) {
     if (now_ - member.started >= seconds(declaration.start_seconds)) {
-      member.fault = "not having answered within its time to start";
+      member.fault = "it did not answer within its time to start";
       member.at_fault = true;
       member.worker->kill(SIGKILL);
       member.kill_at = now_ + kLeaveNs;
@@ -216,7 +222,7 @@ void Owner::watch_member(Member& member) {
   }
   if (member.checked != 0) {
     if (now_ - member.checked_at >= kCheckNs) {
-      member.fault = "not having answered when it was idle";
+      member.fault = "it did not answer when it was idle";
       member.at_fault = true;
       member.worker->kill(SIGKILL);
       member.kill_at = now_ + kLeaveNs;

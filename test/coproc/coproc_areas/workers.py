@@ -86,11 +86,7 @@ def hangs_at_start(world):
         tool,
         status=125,
         options=["--no-batch"],
-        err=start_failure(
-            tool,
-            "it killed by SIGKILL before it was ready, after not having answered within its time "
-            "to start",
-        ),
+        err=start_failure(tool, "it did not answer within its time to start"),
     )
     world.expect(tool, "a", out="batch a\n")
 
@@ -102,9 +98,7 @@ def garbage_at_start(world):
         tool,
         status=125,
         options=["--no-batch"],
-        err=start_failure(
-            tool, "it killed by SIGKILL before it was ready, after it has no length"
-        ),
+        err=start_failure(tool, "what it wrote is no packet: it has no length"),
     )
     world.expect(tool, "a", out="batch a\n")
 
@@ -149,9 +143,7 @@ def other_version(world):
         tool,
         status=125,
         options=["--no-batch"],
-        err=start_failure(
-            tool, "it killed by SIGKILL before it was ready, after it refuses: only version 9"
-        ),
+        err=start_failure(tool, "it refuses: only version 9"),
     )
 
 
@@ -168,7 +160,8 @@ def dies_after_greeting(world):
 @case()
 def garbage(world):
     tool = world.bad_worker("garbage")
-    world.expect(tool, status=125, err=protocol_error(tool, "it has no length"))
+    what = "what it wrote is no packet: it has no length"
+    world.expect(tool, status=125, err=protocol_error(tool, what))
     require(world.notes(tool) == ["start", "run"], f"{world.notes(tool)}")
 
 
@@ -176,7 +169,7 @@ def garbage(world):
 def too_long(world):
     tool = world.bad_worker("too-long")
     world.expect(
-        tool, status=125, err=protocol_error(tool, "its length is not one, or is too large")
+        tool, status=125, err=protocol_error(tool, "what it wrote is no packet: its length is not one, or is too large")
     )
 
 
