@@ -168,9 +168,8 @@ def garbage(world):
 @case()
 def too_long(world):
     tool = world.bad_worker("too-long")
-    world.expect(
-        tool, status=125, err=protocol_error(tool, "what it wrote is no packet: its length is not one, or is too large")
-    )
+    what = "what it wrote is no packet: its length is not one, or is too large"
+    world.expect(tool, status=125, err=protocol_error(tool, what))
 
 
 @case()
