@@ -106,6 +106,9 @@ def directory_removed(world):
 def directory_not_permitted(world):
     """A worker can't enter it: another user's, whose directory was entered as root."""
     need(os.geteuid() == 0, "root is needed to become another user")
+    command = pathlib.Path(world.prewarm).resolve()
+    reachable = all(path.stat().st_mode & 1 for path in (command, *command.parents))
+    need(reachable, "another user can't run the command where it lies")
     shut = world.directory / "shut"
     shut.mkdir(mode=0o700)
     world.directory.chmod(0o777)
