@@ -296,6 +296,103 @@ TEST(ElfFile, APrefixOfAFileIsSafeToRead) {
   }
 }
 
+// ---- The seeds of the fuzzer: small libraries with everything -----------------------------------
+
+std::string seed(const std::string& name) {
+  return os::read_file(PREWARM_TEST_SOURCE_DIR "/fuzz/corpus/fuzz_library/" + name);
+}
+
+std::string version_name_found(const ElfFile& elf, const Wanted& wanted) {
+  const auto found = elf.find(wanted);
+  if (!found) return "nothing";
+  EXPECT_EQ(elf.symbol(*found)->name, wanted.name);
+  const Version* version = elf.version_of(*found);
+  return version == nullptr ? "none" : std::string(version->name);
+}
+
+TEST(ElfFile, BothKindsOfHashesFindTheSame) {
+  for (const char* name : {"gnu-hash", "old-hash", "both-hashes"}) {
+    const std::string bytes = seed(name);
+    Diagnostics diagnostics;
+    const auto elf = ElfFile::read(bytes_of(bytes), diagnostics);
+    ASSERT_TRUE(elf.has_value()) << name << ": " << diagnostics.first();
+    EXPECT_EQ(elf->symbol_count(), 7U);
+    ASSERT_EQ(elf->defined_versions().size(), 2U);
+    const Version& old = elf->defined_versions()[0];
+    const Version& newer = elf->defined_versions()[1];
+    Version insists = newer;
+    insists.hidden = true;
+    EXPECT_EQ(version_name_found(*elf, Wanted("one", &old, true)), "X_1");
+    EXPECT_EQ(version_name_found(*elf, Wanted("one", &newer, true)), "X_2");
+    EXPECT_EQ(version_name_found(*elf, Wanted("one", nullptr, true)), "X_1");
+    EXPECT_EQ(version_name_found(*elf, Wanted("two", nullptr, true)), "X_2");
+    EXPECT_EQ(version_name_found(*elf, Wanted("two", &old, true)), "nothing");
+    EXPECT_EQ(version_name_found(*elf, Wanted("three", &newer, true)), "none");
+    EXPECT_EQ(version_name_found(*elf, Wanted("three", &insists, true)), "nothing");
+    EXPECT_EQ(version_name_found(*elf, Wanted("four", nullptr, true)), "X_1");
+    EXPECT_EQ(version_name_found(*elf, Wanted("exit", nullptr, true)), "nothing");
+  }
+}
+
+TEST(ElfFile, WithoutATableOfVersionsAnyVersionIsFound) {
+  const std::string bytes = seed("no-versions");
+  Diagnostics diagnostics;
+  const auto elf = ElfFile::read(bytes_of(bytes), diagnostics);
+  ASSERT_TRUE(elf.has_value()) << diagnostics.first();
+  EXPECT_FALSE(elf->has_versions());
+  EXPECT_TRUE(elf->find(Wanted("two", &elf->defined_versions()[0], true)).has_value());
+}
+
+TEST(ElfFile, ReadsNotesRelocationsAndSections) {
+  const std::string bytes = seed("calls-among-relocations");
+  Diagnostics diagnostics;
+  const auto elf = ElfFile::read(bytes_of(bytes), diagnostics);
+  ASSERT_TRUE(elf.has_value()) << diagnostics.first();
+  EXPECT_EQ(elf->relocations().size(), 2U);
+  EXPECT_EQ(elf->plt_relocations().size(), 1U);
+  const std::vector<std::uint64_t> words{0x40, 0x48, 0x58,
+                                         0x100};  // 0b1011: the mark, and two bits
+  EXPECT_EQ(elf->relative_words(diagnostics), words);
+  EXPECT_EQ(elf->init_array().size, 16U);
+  EXPECT_EQ(elf->largest_section_alignment(), 32U);
+  EXPECT_EQ(elf->runpath(), "$ORIGIN/../lib");
+  const Bytes id = elf->build_id();
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(id.data()), id.size()), "build-id");
+  EXPECT_EQ(elf->version_of(1)->name, "GLIBC_2.2.5");
+  EXPECT_EQ(elf->version_of(1)->file, "libc.so.6");
+}
+
+TEST(ElfFile, SaysWhatIsWrongWithASeed) {
+  const auto problem = [](const char* name) {
+    const std::string bytes = seed(name);
+    Diagnostics diagnostics;
+    if (const auto elf = ElfFile::read(bytes_of(bytes), diagnostics)) {
+      elf->relative_words(diagnostics);
+    }
+    const std::string first = diagnostics.first();
+    return first.substr(0, first.find(" ("));
+  };
+  EXPECT_EQ(problem("relr-bits-first"), "relative words without a first address");
+  EXPECT_EQ(problem("relr-far"), "a relative word outside the segments");
+  EXPECT_EQ(problem("bucket-below"), "a bucket of symbols without hashes");
+  EXPECT_EQ(problem("bucket-far"), "a bucket of symbols without an end");
+  EXPECT_EQ(problem("odd-filter"), "a table of GNU hashes outside the file");
+  EXPECT_EQ(problem("need-circle"), "needed versions outside the file");
+  EXPECT_EQ(problem("entry-far"), "needed versions outside the file");
+  EXPECT_EQ(problem("definition-far"), "definitions of versions outside the file");
+  EXPECT_EQ(problem("version-unknown"), "a symbol of a version that isn't there");
+  EXPECT_EQ(problem("no-end"), "a dynamic section without an end");
+  EXPECT_EQ(problem("cut"), "a segment outside the file");
+}
+
+TEST(ElfFile, ACircleOfHashesEnds) {
+  const std::string bytes = seed("hash-circle");
+  Diagnostics diagnostics;
+  const auto elf = ElfFile::read(bytes_of(bytes), diagnostics);
+  ASSERT_TRUE(elf.has_value()) << diagnostics.first();
+  EXPECT_FALSE(elf->find(Wanted("no_such_name", nullptr, true)).has_value());
+}
+
 TEST(MappedFile, SaysWhyAFileIsNotMapped) {
   EXPECT_EQ(MappedFile::open("/no/such/file").error().code, ENOENT);
   EXPECT_EQ(MappedFile::open("/usr").error().code, EINVAL);
