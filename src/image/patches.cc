@@ -131,8 +131,8 @@ class Comparison {
   static bool is_processor(std::uint64_t value) {
     unsigned a = 0, b = 0, c = 0, d = 0;
     if (__get_cpuid(1, &a, &b, &c, &d) == 0) return false;
-    const std::uint64_t number_apart = (std::uint64_t{b & 0x00ff'ffff} << 32) | a;
-    return (value & 0x00ff'ffff'ffff'ffff) == number_apart;
+    const std::uint64_t number_apart = (std::uint64_t{c} << 32) | (b & 0x00ff'ffff);
+    return (value & 0xffff'ffff'00ff'ffff) == number_apart;
   }
 
   // ld.so takes the time at which it was started, and how long linking takes, for
