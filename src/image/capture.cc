@@ -55,7 +55,7 @@ class Capturer {
   Result<void> leave_unrelocated(const std::string& path, std::uint64_t base);
   Result<void> arrive(Registers registers);
   Result<void> collect_regions();
-  Result<void> collect_region(const Mapping& mapping);
+  Result<void> collect_region(const MappedRange& mapping);
   Result<void> collect_objects();
   Result<std::uint64_t> call_function(std::uint64_t function);
 
@@ -273,19 +273,34 @@ Result<void> Capturer::arrive(Registers registers) {
   return tracee_->set_registers(registers);
 }
 
-Result<void> Capturer::collect_region(const Mapping& mapping) {
+// Whether the bytes are still those of the file: a breakpoint makes a page the process's own.
+bool is_as_in_file(const MappedRange& mapping, const std::vector<std::uint8_t>& bytes) {
+  const os::Fd file(::open(mapping.name.c_str(), O_RDONLY | O_CLOEXEC));
+  std::vector<std::uint8_t> there(bytes.size());
+  const ssize_t n =
+      ::pread(file.get(), there.data(), there.size(), static_cast<off_t>(mapping.offset));
+  if (n < 0) return false;
+  std::fill(there.begin() + n, there.end(), 0);
+  return there == bytes;
+}
+
+Result<void> Capturer::collect_region(const MappedRange& mapping) {
   CapturedRegion region;
   region.address = mapping.begin;
   region.size = mapping.end - mapping.begin;
   region.protection = mapping.protection;
-  if (mapping.has_own_pages || (mapping.protection & PROT_WRITE) != 0) {
-    if (mapping.has_own_pages || !mapping.name.empty()) {
-      region.bytes.resize(region.size);
-      if (auto done = tracee_->read(region.address, region.bytes.data(), region.size); !done) {
-        return done;
-      }
+  const bool has_file = mapping.name.starts_with('/');
+  const bool writable = (mapping.protection & PROT_WRITE) != 0;
+  if (mapping.has_own_pages || (writable && has_file)) {
+    region.bytes.resize(region.size);
+    if (auto done = tracee_->read(region.address, region.bytes.data(), region.size); !done) {
+      return done;
     }
-  } else if (!mapping.name.empty() && mapping.protection != PROT_NONE) {
+  }
+  const bool is_code = (mapping.protection & PROT_EXEC) != 0;
+  const bool modified = !region.bytes.empty() && !(is_code && is_as_in_file(mapping, region.bytes));
+  if (has_file && !modified && mapping.protection != PROT_NONE) {
+    region.bytes = {};
     region.file = mapping.name;
     region.file_offset = mapping.offset;
   }

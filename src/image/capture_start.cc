@@ -135,7 +135,8 @@ Result<Kernel> read_auxv(Tracee& tracee, Capture& capture) {
   return kernel;
 }
 
-Result<void> move(Tracee& tracee, std::uint64_t gadget, const Mapping& mapping, std::uint64_t to) {
+Result<void> move(Tracee& tracee, std::uint64_t gadget, const MappedRange& mapping,
+                  std::uint64_t to) {
   const auto size = mapping.end - mapping.begin;
   const auto moved = tracee.call(gadget, SYS_mremap,
                                  {mapping.begin, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to});
@@ -145,7 +146,7 @@ Result<void> move(Tracee& tracee, std::uint64_t gadget, const Mapping& mapping, 
 }
 
 // Moves mappings, which lie together, so that the lowest comes to `to`. `gadget` moves along.
-Result<void> move_all(Tracee& tracee, std::uint64_t& gadget, const std::vector<Mapping>& row,
+Result<void> move_all(Tracee& tracee, std::uint64_t& gadget, const std::vector<MappedRange>& row,
                       std::uint64_t to) {
   const auto begin = row.front().begin;
   for (const auto& mapping : row) {
@@ -156,7 +157,7 @@ Result<void> move_all(Tracee& tracee, std::uint64_t& gadget, const std::vector<M
   return {};
 }
 
-Result<std::uint64_t> find_syscall(Tracee& tracee, const Mapping& code) {
+Result<std::uint64_t> find_syscall(Tracee& tracee, const MappedRange& code) {
   std::vector<std::uint8_t> bytes(code.end - code.begin);
   if (auto done = tracee.read(code.begin, bytes.data(), bytes.size()); !done) {
     return std::unexpected(done.error());
@@ -207,7 +208,7 @@ Result<std::uint64_t> move_into_arena(Tracee& tracee, Arena& arena, Capture& cap
 
   const auto mappings = tracee.mappings(false);
   if (!mappings) return std::unexpected(mappings.error());
-  std::vector<Mapping> program, loader, vdso;
+  std::vector<MappedRange> program, loader, vdso;
   std::string program_file, loader_file;
   for (const auto& mapping : *mappings) {
     if (mapping.begin <= kernel->program_headers && kernel->program_headers < mapping.end) {
@@ -239,7 +240,7 @@ Result<std::uint64_t> move_into_arena(Tracee& tracee, Arena& arena, Capture& cap
   auto gadget = find_syscall(tracee, vdso.back());
   if (!gadget) return std::unexpected(gadget.error());
 
-  const auto size_of = [](const std::vector<Mapping>& row) {
+  const auto size_of = [](const std::vector<MappedRange>& row) {
     return row.back().end - row.front().begin;
   };
   std::uint64_t program_slide = 0;
@@ -260,7 +261,13 @@ Result<std::uint64_t> move_into_arena(Tracee& tracee, Arena& arena, Capture& cap
     }
   }
 
-  capture.vdso = {new_vdso, size_of(vdso), kernel->vdso + (new_vdso - vdso.front().begin)};
+  capture.vdso = {new_vdso, size_of(vdso), kernel->vdso + (new_vdso - vdso.front().begin), {}};
+  if (vdso.size() > std::size(capture.vdso.part_sizes)) {
+    return os::failed_with(ENOEXEC, "understand the mappings of the vDSO");
+  }
+  for (std::size_t i = 0; i < vdso.size(); ++i) {
+    capture.vdso.part_sizes[i] = vdso[i].end - vdso[i].begin;
+  }
   capture.conditions.vdso_size = capture.vdso.size;
   capture.loader_base = new_loader;
   capture.program_headers = kernel->program_headers + program_slide;

@@ -51,6 +51,7 @@ struct ImageRegion {
 };
 
 inline constexpr std::uint32_t kRegionPopulate = 1;  // its pages are touched at each start
+inline constexpr std::uint32_t kRegionPatched = 2;   // patches lie in it, and it isn't writable
 
 // A file that the image was made from. It is stale once one of them isn't what it was.
 struct ImageFile {
@@ -123,9 +124,10 @@ struct ImageConditions {
 
 // The vDSO with its data pages, which is moved to where captured code expects it.
 struct ImageVdso {
-  std::uint64_t address = 0;  // of the lowest of its mappings
-  std::uint64_t size = 0;     // of all
-  std::uint64_t code = 0;     // AT_SYSINFO_EHDR
+  std::uint64_t address = 0;         // of the lowest of its mappings
+  std::uint64_t size = 0;            // of all
+  std::uint64_t code = 0;            // AT_SYSINFO_EHDR
+  std::uint64_t part_sizes[4] = {};  // of its mappings, from below; together `size`
 };
 
 struct ImageHeader {

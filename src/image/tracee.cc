@@ -50,8 +50,8 @@ void skip(std::string_view& rest, std::size_t count) {
 }
 
 // "7f00-7f01 r-xp 00000000 08:01 1234       /path"
-Mapping parse_mapping(std::string_view line) {
-  Mapping mapping;
+MappedRange parse_mapping(std::string_view line) {
+  MappedRange mapping;
   mapping.begin = take_hex(line);
   skip(line, 1);
   mapping.end = take_hex(line);
@@ -189,10 +189,10 @@ Result<long> Tracee::call(std::uint64_t gadget, long number,
   return static_cast<long>(after->rax);
 }
 
-Result<std::vector<Mapping>> Tracee::mappings(bool own_pages) const {
+Result<std::vector<MappedRange>> Tracee::mappings(bool own_pages) const {
   auto text = read_file("/proc/" + std::to_string(pid_) + (own_pages ? "/smaps" : "/maps"));
   if (!text) return std::unexpected(text.error());
-  std::vector<Mapping> mappings;
+  std::vector<MappedRange> mappings;
   std::string_view rest = *text;
   while (!rest.empty()) {
     const auto end = std::min(rest.find('\n'), rest.size());

@@ -19,7 +19,7 @@ namespace prewarm::image {
 using Registers = user_regs_struct;
 
 // A line of /proc/PID/maps.
-struct Mapping {
+struct MappedRange {
   std::uint64_t begin = 0, end = 0, offset = 0;
   int protection = 0;
   std::string name;            // path, "[vdso]", or empty
@@ -58,7 +58,7 @@ class Tracee {
   os::Result<long> call(std::uint64_t gadget, long number, const std::vector<std::uint64_t>& args);
 
   // With `own_pages` which mappings have pages of their own, which takes longer.
-  os::Result<std::vector<Mapping>> mappings(bool own_pages) const;
+  os::Result<std::vector<MappedRange>> mappings(bool own_pages) const;
 
  private:
   os::Result<int> resume(int request, int signal);
