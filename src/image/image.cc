@@ -173,7 +173,7 @@ Checked Check::region(const ImageRegion& r) const {
       (r.protection & (PROT_WRITE | PROT_EXEC)) == (PROT_WRITE | PROT_EXEC)) {
     return wrong("a region's protection");
   }
-  if ((r.flags & ~kRegionPopulate) != 0 || r.reserved != 0) {
+  if ((r.flags & ~(kRegionPopulate | kRegionPatched)) != 0 || r.reserved != 0) {
     return wrong("unknown flags of a region");
   }
   return {};
