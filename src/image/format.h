@@ -47,7 +47,7 @@ struct ImageRegion {
   std::uint32_t source = 0;      // kSource*, or an index into the files
   std::uint32_t protection = 0;  // PROT_*
   std::uint32_t flags = 0;       // kRegion*
-  std::uint32_t reserved = 0;
+  std::uint32_t descriptor = 0;  // with a file: its place among the descriptors of a map answer
 };
 
 inline constexpr std::uint32_t kRegionPopulate = 1;  // its pages are touched at each start

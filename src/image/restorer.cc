@@ -128,7 +128,6 @@ Extent loader_extent(const Auxiliary& auxiliary) {
 bool map_regions(const Restoration& r) {
   const auto& header = *r.header;
   const auto* region = table<ImageRegion>(header, header.regions);
-  const auto* files = table<ImageFile>(header, header.files);
   for (std::uint64_t i = 0; i < header.regions.count; ++i, ++region) {
     long flags = MAP_PRIVATE | kMapFixedNoReplace;
     int fd = -1;
@@ -137,7 +136,7 @@ bool map_regions(const Restoration& r) {
     } else if (region->source == kSourceImage) {
       fd = r.descriptors.numbers[0];
     } else {
-      const auto place = files[region->source].descriptor + 1;
+      const auto place = region->descriptor + 1;
       if (place >= static_cast<std::uint32_t>(r.descriptors.count)) return false;
       fd = r.descriptors.numbers[place];
     }
