@@ -150,7 +150,8 @@ struct ImageHeader {
   std::uint32_t mapped_files = 0;     // files with kFileMapped
   std::uint32_t objects = 0;          // link maps
   std::uint32_t packed = 0;           // of those: moved together
-  std::uint32_t reserved = 0;
+  // The largest alignment of a segment, a power of two: the image moves by multiples of it.
+  std::uint32_t alignment = static_cast<std::uint32_t>(kPageSize);
   ImageThread thread;
   ImageConditions conditions;
   ImageVdso vdso;
