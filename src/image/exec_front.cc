@@ -118,7 +118,7 @@ bool has_loader_variables(const InitialStack& stack) {
 }
 
 bool is_program(const char* path) {
-  struct stat s {};
+  struct stat s{};
   return raw_syscall(SYS_newfstatat, AT_FDCWD, arg(path), arg(&s), 0) == 0 && S_ISREG(s.st_mode) &&
          raw_syscall(SYS_faccessat2, AT_FDCWD, arg(path), 1 /* X_OK */, AT_EACCESS) == 0;
 }
@@ -144,8 +144,8 @@ bool find_program(const InitialStack& stack, const char* name, char* path) {
 
 // Beside the command, or where it is installed.
 bool find_restorer(char* path) {
-  const long n = raw_syscall(SYS_readlinkat, AT_FDCWD, arg("/proc/self/exe"), arg(path),
-                             kPathBytes - 1);
+  const long n =
+      raw_syscall(SYS_readlinkat, AT_FDCWD, arg("/proc/self/exe"), arg(path), kPathBytes - 1);
   if (n <= 0) return false;
   char executable[kPathBytes];
   for (long i = 0; i < n; ++i) executable[i] = path[i];
@@ -163,23 +163,28 @@ bool find_restorer(char* path) {
 
 // The image of a file, with the files that it names: what the service would answer.
 bool open_image(const char* path, MappedImage& result) {
-  result.image = static_cast<int>(raw_syscall(SYS_openat, AT_FDCWD, arg(path), O_RDONLY | O_CLOEXEC));
+  result.image =
+      static_cast<int>(raw_syscall(SYS_openat, AT_FDCWD, arg(path), O_RDONLY | O_CLOEXEC));
   if (result.image < 0) return false;
-  struct stat s {};
+  struct stat s{};
   raw_syscall(SYS_fstat, result.image, arg(&s));
   const long at = raw_syscall(SYS_mmap, 0, s.st_size, PROT_READ, MAP_PRIVATE, result.image, 0);
   if (at < 0 && at > -4096) return false;
   const auto& header = *reinterpret_cast<const ImageHeader*>(at);
   if (static_cast<std::uint64_t>(s.st_size) < sizeof header || !same(header.magic, kImageMagic) ||
-      header.version != kImageVersion || header.total_bytes != static_cast<std::uint64_t>(s.st_size) ||
+      header.version != kImageVersion ||
+      header.total_bytes != static_cast<std::uint64_t>(s.st_size) ||
       header.mapped_files > kMaxMappedFiles) {
     return false;
   }
-  const auto* files = reinterpret_cast<const ImageFile*>(at + static_cast<long>(header.files.offset));
-  const auto* strings = reinterpret_cast<const char*>(at + static_cast<long>(header.strings.offset));
+  const auto* files =
+      reinterpret_cast<const ImageFile*>(at + static_cast<long>(header.files.offset));
+  const auto* strings =
+      reinterpret_cast<const char*>(at + static_cast<long>(header.strings.offset));
   for (std::uint64_t i = 0; i < header.files.count; ++i) {
     if ((files[i].flags & kFileMapped) == 0 || files[i].descriptor >= header.mapped_files) continue;
-    const long fd = raw_syscall(SYS_openat, AT_FDCWD, arg(strings + files[i].path), O_RDONLY | O_CLOEXEC);
+    const long fd =
+        raw_syscall(SYS_openat, AT_FDCWD, arg(strings + files[i].path), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return false;
     result.files[files[i].descriptor] = static_cast<int>(fd);
   }
@@ -200,11 +205,10 @@ bool ask_service(const InitialStack& stack, const char* path, MappedImage& resul
   call.stack_limit = limit.soft;
   call.flags = kMapBuild;
   call.path = path;
-  call.exec_fd = static_cast<int>(
-      raw_syscall(SYS_openat, AT_FDCWD, arg(path), O_PATH | O_CLOEXEC));
+  call.exec_fd = static_cast<int>(raw_syscall(SYS_openat, AT_FDCWD, arg(path), O_PATH | O_CLOEXEC));
   call.pidfd = static_cast<int>(raw_syscall(SYS_pidfd_open, raw_syscall(SYS_getpid), 0));
-  const bool has_image = call.exec_fd >= 0 && call.pidfd >= 0 &&
-                         request_map(call, result) == Refusal::none;
+  const bool has_image =
+      call.exec_fd >= 0 && call.pidfd >= 0 && request_map(call, result) == Refusal::none;
   raw_syscall(SYS_close, call.exec_fd);
   raw_syscall(SYS_close, call.pidfd);
   return has_image;
@@ -219,7 +223,8 @@ bool write_variable(const char* restorer, const MappedImage& image, Text& text) 
   }
   if (!text.fits()) return false;
   raw_syscall(SYS_fcntl, image.image, F_SETFD, 0);
-  for (unsigned i = 0; i < image.file_count; ++i) raw_syscall(SYS_fcntl, image.files[i], F_SETFD, 0);
+  for (unsigned i = 0; i < image.file_count; ++i)
+    raw_syscall(SYS_fcntl, image.files[i], F_SETFD, 0);
   return true;
 }
 
@@ -244,8 +249,8 @@ bool execute_image(const InitialStack& stack, const Request& request, const char
     if (*c == ':') return false;  // separates the files that LD_AUDIT names
   }
   MappedImage image;
-  const bool has_image = request.image != nullptr ? open_image(request.image, image)
-                                                  : ask_service(stack, path, image);
+  const bool has_image =
+      request.image != nullptr ? open_image(request.image, image) : ask_service(stack, path, image);
   if (!has_image) return false;
   char added[kPathBytes + kMaxMappedFiles * 8];
   Text text(added, sizeof added);

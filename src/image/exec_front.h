@@ -12,10 +12,10 @@
 
 namespace prewarm::image {
 
-// `stack`: argc, and behind it argv, the environment and the auxiliary vector, as the kernel has laid
-// them out. Becomes the program that `prewarm exec [--image FILE] [--] PROGRAM ARGUMENT…` names, from
-// an image if there is one; returns if the command line is another, if anything is to be said, or if
-// the program can't be executed: then the command has to see to it as usual.
+// `stack`: argc, and behind it argv, the environment and the auxiliary vector, as the kernel has
+// laid them out. Becomes the program that `prewarm exec [--image FILE] [--] PROGRAM ARGUMENT…`
+// names, from an image if there is one; returns if the command line is another, if anything is to
+// be said, or if the program can't be executed: then the command has to see to it as usual.
 extern "C" void prewarm_exec_front(std::uint64_t* stack);
 
 }  // namespace prewarm::image

@@ -139,9 +139,11 @@ struct ImageHeader {
   std::uint64_t key[2] = {};      // what it was made from and under which conditions, see image_key
   std::uint64_t arena_begin = 0;  // all regions but those of a program with fixed addresses
   std::uint64_t arena_end = 0;
+  // All that a restorer reads: header, regions, patches, the first file.
+  std::uint64_t context_bytes = 0;
   ImageTable regions;                 // ImageRegion, by address
-  ImageTable files;                   // ImageFile; the program first
   ImageTable patches;                 // ImagePatch, by address
+  ImageTable files;                   // ImageFile; the program first
   ImageTable slides;                  // ImageSlide, by offset
   ImageTable strings;                 // bytes, each string ends with a zero byte
   std::uint64_t start = 0;            // ld.so's `_dl_start_user`, past its first instruction
