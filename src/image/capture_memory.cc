@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace prewarm::image {
 
@@ -45,8 +47,13 @@ bool CaptureMemory::read(std::uint64_t address, std::span<std::uint8_t> out) {
 bool CaptureMemory::write(std::uint64_t address, std::span<const std::uint8_t> bytes) {
   while (!bytes.empty()) {
     auto* region = capture_.find(address);
-    if (region == nullptr || !region->file.empty()) return false;
-    if (region->bytes.empty()) region->bytes.resize(region->size);
+    if (region == nullptr || region->protection == PROT_NONE) return false;
+    if (region->bytes.empty()) {
+      std::vector<std::uint8_t> all(region->size);
+      if (!read(region->address, all)) return false;
+      region->bytes = std::move(all);
+      region->file.clear();
+    }
     const auto at = address - region->address;
     const auto size = std::min(bytes.size(), static_cast<std::size_t>(region->size - at));
     std::memcpy(region->bytes.data() + at, bytes.data(), size);

@@ -24,8 +24,8 @@ class CaptureMemory {
   // Copies `out.size()` bytes, over as many regions as that takes. False if a part of them is in no
   // region, or its file can't be read.
   bool read(std::uint64_t address, std::span<std::uint8_t> out);
-  // Overwrites bytes that the process itself could write or ld.so has written: whose contents are
-  // in the capture, or zeros. False if they aren't.
+  // Overwrites bytes. A region whose contents were those of a file has its own from then on. False
+  // if a part of them is in no region.
   bool write(std::uint64_t address, std::span<const std::uint8_t> bytes);
 
   template <class T>
@@ -34,9 +34,7 @@ class CaptureMemory {
     if (!read(address, {reinterpret_cast<std::uint8_t*>(&value), sizeof value})) return {};
     return value;
   }
-  std::uint64_t word(std::uint64_t address) {
-    return get<std::uint64_t>(address).value_or(0);
-  }
+  std::uint64_t word(std::uint64_t address) { return get<std::uint64_t>(address).value_or(0); }
   template <class T>
   bool put(std::uint64_t address, const T& value) {
     return write(address, {reinterpret_cast<const std::uint8_t*>(&value), sizeof value});

@@ -61,9 +61,7 @@ std::string_view version_of(Bytes file) {
   return version;
 }
 
-bool is_c_library(std::string_view path) {
-  return path.substr(path.rfind('/') + 1) == "libc.so.6";
-}
+bool is_c_library(std::string_view path) { return path.substr(path.rfind('/') + 1) == "libc.so.6"; }
 
 }  // namespace
 
@@ -106,8 +104,7 @@ Result<void> LoaderView::find_scope(const Capture& capture, CaptureMemory& memor
   }
   const auto program = capture.objects.front().link_map;
   const auto list = memory.word(program + layout_->map.search_list);
-  const auto count =
-      memory.get<std::uint32_t>(program + layout_->map.search_list + 8).value_or(0);
+  const auto count = memory.get<std::uint32_t>(program + layout_->map.search_list + 8).value_or(0);
   init_order_ = memory.word(program + layout_->map.init_order);
   if (count == 0 || count > capture.objects.size()) {
     return unknown("ld.so's data isn't as expected: the global scope");

@@ -20,25 +20,25 @@ namespace prewarm::image {
 
 // Offsets into struct link_map, bytes.
 struct LinkMapLayout {
-  std::uint32_t real;              // l_real
-  std::uint32_t info;              // l_info
-  std::uint32_t info_count;        // its entries
-  std::uint32_t program_headers;   // l_phdr
-  std::uint32_t header_count;      // l_phnum, 16 bits
-  std::uint32_t search_list;       // l_searchlist: r_list, then r_nlist (32 bits)
-  std::uint32_t gnu_chain_zero;    // l_gnu_chain_zero
-  std::uint32_t state;             // 8 bits: l_type (2), l_dt_relr_ref, l_relocated, l_init_called
-  std::uint32_t contiguous;        // the byte that has l_contiguous
-  std::uint8_t contiguous_mask;    // and its bit
-  std::uint32_t map_start;         // l_map_start
-  std::uint32_t map_end;           // l_map_end
-  std::uint32_t init_order;        // l_initfini
-  std::uint32_t tls_image;         // l_tls_initimage
-  std::uint32_t tls_image_size;    // l_tls_initimage_size
-  std::uint32_t tls_block_size;    // l_tls_blocksize
-  std::uint32_t tls_offset;        // l_tls_offset
-  std::uint32_t tls_module;        // l_tls_modid
-  std::uint32_t size;              // of struct link_map
+  std::uint32_t real;             // l_real
+  std::uint32_t info;             // l_info
+  std::uint32_t info_count;       // its entries
+  std::uint32_t program_headers;  // l_phdr
+  std::uint32_t header_count;     // l_phnum, 16 bits
+  std::uint32_t search_list;      // l_searchlist: r_list, then r_nlist (32 bits)
+  std::uint32_t gnu_chain_zero;   // l_gnu_chain_zero
+  std::uint32_t state;            // 8 bits: l_type (2), l_dt_relr_ref, l_relocated, l_init_called
+  std::uint32_t contiguous;       // the byte that has l_contiguous
+  std::uint8_t contiguous_mask;   // and its bit
+  std::uint32_t map_start;        // l_map_start
+  std::uint32_t map_end;          // l_map_end
+  std::uint32_t init_order;       // l_initfini
+  std::uint32_t tls_image;        // l_tls_initimage
+  std::uint32_t tls_image_size;   // l_tls_initimage_size
+  std::uint32_t tls_block_size;   // l_tls_blocksize
+  std::uint32_t tls_offset;       // l_tls_offset
+  std::uint32_t tls_module;       // l_tls_modid
+  std::uint32_t size;             // of struct link_map
 };
 
 inline constexpr std::uint8_t kStateType = 3;         // l_type
@@ -46,10 +46,10 @@ inline constexpr std::uint8_t kStateRelocated = 8;    // l_relocated
 inline constexpr std::uint8_t kStateInitCalled = 16;  // l_init_called
 
 struct LoaderLayout {
-  std::string_view version;        // of glibc
+  std::string_view version;  // of glibc
   LinkMapLayout map;
-  std::uint32_t unique_entries;    // _rtld_global._dl_ns[0]._ns_unique_sym_table.entries, then
-                                   // size, n_elements, free
+  std::uint32_t unique_entries;  // _rtld_global._dl_ns[0]._ns_unique_sym_table.entries, then
+                                 // size, n_elements, free
 };
 
 // The layout of this version; null if it isn't known.

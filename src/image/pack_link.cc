@@ -104,6 +104,11 @@ std::optional<Linker::Definition> Linker::look_up(std::uint32_t from, const Want
   return found;
 }
 
+void Linker::know_unique(std::uint32_t object, std::uint32_t symbol) {
+  const auto& elf = objects_[object].file->elf;
+  unique_.emplace(elf.symbol(symbol).value_or(Symbol{}).name, Definition{object, symbol});
+}
+
 Linker::Target Linker::resolve(std::uint32_t from, std::uint32_t symbol, bool for_call) {
   using enum Target::Kind;
   const auto& elf = objects_[from].file->elf;

@@ -34,9 +34,9 @@ struct LinkObject {
 struct LinkedWord {
   std::uint64_t address = 0;
   std::uint64_t value = 0;
-  std::uint32_t type = 0;     // R_X86_64_*
-  bool is_address = false;    // `value` is an address (or 0), not a number
-  bool left_lazy = false;     // a JUMP_SLOT that leads to its PLT entry: ld.so binds it if called
+  std::uint32_t type = 0;   // R_X86_64_*
+  bool is_address = false;  // `value` is an address (or 0), not a number
+  bool left_lazy = false;   // a JUMP_SLOT that leads to its PLT entry: ld.so binds it if called
 };
 
 // A GNU_UNIQUE symbol that was referred to: from now on all mean this one.
@@ -53,6 +53,9 @@ class Linker {
   // `scope`: indices into `objects`, in the order of the global scope. `call` calls an IFUNC's
   // resolver in the process.
   Linker(std::vector<LinkObject> objects, std::vector<std::uint32_t> scope, Call call);
+
+  // The process knows this symbol as unique already. Before the first `link`.
+  void know_unique(std::uint32_t object, std::uint32_t symbol);
 
   // The words of the object's relocations, in their order. An error says what can't be linked.
   os::Result<std::vector<LinkedWord>> link(std::uint32_t object);
@@ -93,7 +96,8 @@ class Linker {
   os::Result<LinkedWord> relocate(std::uint32_t object, const Elf64_Rela& relocation, bool is_lazy);
   os::Result<LinkedWord> relocate_tls(std::uint32_t object, const Elf64_Rela& relocation,
                                       const Target& target);
-  std::unexpected<Error> cannot(std::uint32_t object, const char* what, std::string_view name) const;
+  std::unexpected<Error> cannot(std::uint32_t object, const char* what,
+                                std::string_view name) const;
 
   std::vector<LinkObject> objects_;
   std::vector<std::uint32_t> scope_;

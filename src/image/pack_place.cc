@@ -65,12 +65,16 @@ class Dice {
 };
 
 // Looks for a group of many items of one shape. Which go together is decided by how the parts
-// interleave, and taking the first place that is free misses the best by a third or more. So several
-// groups are made by chance, each by places that leave no gap at one side, and the largest is kept.
+// interleave, and taking the first place that is free misses the best by a third or more. So
+// several groups are made by chance, each by places that leave no gap at one side, and the largest
+// is kept.
 class GroupSearch {
  public:
   explicit GroupSearch(const PlaceItem& item)
-      : item_(item), distances_(touching_distances(item)), first_(first_base(item)) {}
+      : item_(item), distances_(touching_distances(item)), first_(first_base(item)) {
+    // Its own parts may be in the way there; at a page they aren't.
+    if (PlaceField().obstacle(item_, first_)) first_ = 0;
+  }
 
   std::vector<std::uint64_t> largest() {
     auto best = greedy();
@@ -171,6 +175,12 @@ class Placer {
     return round_up(field_.pages() * kPage, std::max(kPage, item.alignment));
   }
 
+  // The first from `base` on: behind all that is there only its own parts are in the way.
+  std::uint64_t free_base(const PlaceItem& item, std::uint64_t base) const {
+    while (const auto next = field_.obstacle(item, base)) base = *next;
+    return base;
+  }
+
   // Whole groups of items of one shape; those that are left over stay in `members`.
   void place_groups(std::vector<std::size_t>& members) {
     constexpr std::size_t kWorthSearching = 16;
@@ -222,7 +232,7 @@ class Placer {
     group_begin_ = fresh_page(item);
     ++placement_.groups;
     has_group_ = true;
-    put(member, group_begin_ + first_base(item));
+    put(member, free_base(item, group_begin_ + first_base(item)));
     group_end_ = field_.pages() * kPage;
   }
 

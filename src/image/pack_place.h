@@ -3,10 +3,10 @@
 // Where packed libraries go: pure arithmetic, nothing here touches memory.
 //
 // The distances between the segments of a linked library can't be changed, as its code counts on
-// them. But on x86-64 it may be anywhere at a multiple of the alignment of its sections, commonly 16
-// bytes, not only at whole pages. So libraries are pushed into each other like the teeth of combs:
-// the code of several shares the pages of one, and their data, two or more pages further, shares
-// pages as well. The usual library of a few functions lets about eight in.
+// them. But on x86-64 it may be anywhere at a multiple of the alignment of its sections, commonly
+// 16 bytes, not only at whole pages. So libraries are pushed into each other like the teeth of
+// combs: the code of several shares the pages of one, and their data, two or more pages further,
+// shares pages as well. The usual library of a few functions lets about eight in.
 //
 // (On AArch64 code counts in pages, by `adrp`: there it could not be done this way.)
 #pragma once

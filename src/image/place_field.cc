@@ -23,7 +23,8 @@ constexpr std::uint64_t mask(std::uint64_t from, std::uint64_t to) {
 // Calls `function(page, word, bits)` for each word of bits that the bytes [begin, end) touch.
 template <class Function>
 void PlaceField::for_each_word(std::uint64_t begin, std::uint64_t end, Function&& function) {
-  for (auto unit = begin / kPlaceUnit, last = round_up(end, kPlaceUnit) / kPlaceUnit; unit < last;) {
+  for (auto unit = begin / kPlaceUnit, last = round_up(end, kPlaceUnit) / kPlaceUnit;
+       unit < last;) {
     const auto word_end = std::min(last, (unit / 64 + 1) * 64);
     function(pages_[unit / kUnitsPerPage], unit % kUnitsPerPage / 64,
              mask(unit % 64, (word_end - 1) % 64 + 1));
@@ -40,8 +41,7 @@ std::uint64_t PlaceField::blocked_until(std::uint64_t begin, std::uint64_t end, 
     if (there.parts == 0) continue;
     if (there.use != use) return (page + 1) * kPage;
     const auto from = page == first ? begin % kPage / kPlaceUnit : 0;
-    const auto to =
-        std::min(kUnitsPerPage, round_up(end - page * kPage, kPlaceUnit) / kPlaceUnit);
+    const auto to = std::min(kUnitsPerPage, round_up(end - page * kPage, kPlaceUnit) / kPlaceUnit);
     for (auto word = (to - 1) / 64 + 1; word-- > from / 64;) {
       const auto low = word == from / 64 ? from % 64 : 0;
       const auto high = word == (to - 1) / 64 ? (to - 1) % 64 + 1 : 64;
@@ -57,7 +57,14 @@ std::uint64_t PlaceField::blocked_until(std::uint64_t begin, std::uint64_t end, 
 
 std::optional<std::uint64_t> PlaceField::obstacle(const PlaceItem& item, std::uint64_t base) const {
   std::uint64_t next = 0;
-  for (const auto& part : item.parts) {
+  for (std::size_t i = 0; i < item.parts.size(); ++i) {
+    const auto& part = item.parts[i];
+    // Its own parts of different use may come to share a page, too.
+    if (i != 0 && item.parts[i - 1].use != part.use &&
+        (base + item.parts[i - 1].end - 1) / kPage == (base + part.begin) / kPage) {
+      const auto next_page = round_up(base + part.begin + 1, kPage);
+      next = std::max(next, std::min(next_page - part.begin, round_up(base + 1, kPage)));
+    }
     const auto until = blocked_until(base + part.begin, base + part.end, part.use);
     if (until != 0) {
       next = std::max(next, until - std::min(until, part.begin / kPlaceUnit * kPlaceUnit));
