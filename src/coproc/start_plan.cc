@@ -6,10 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
-#include <cstdlib>
 
 #include "os/fd.h"
+#include "park/eligibility.h"
 
 namespace prewarm::coproc {
 namespace {
@@ -31,11 +30,11 @@ constexpr const char* kUsualVariables[] = {
 std::string identity_of(const std::string& path) {
   struct stat s;
   if (::stat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) return {};
+  const auto file = park::identity_of(s);
   std::string identity;
   for (const auto part :
-       {static_cast<std::int64_t>(s.st_dev), static_cast<std::int64_t>(s.st_ino),
-        static_cast<std::int64_t>(s.st_size), static_cast<std::int64_t>(s.st_ctim.tv_sec),
-        static_cast<std::int64_t>(s.st_ctim.tv_nsec)}) {
+       {file.device, file.inode, file.size, static_cast<std::uint64_t>(file.modified_ns),
+        static_cast<std::uint64_t>(file.changed_ns)}) {
     identity += std::to_string(part) + ".";
   }
   return identity;

@@ -122,6 +122,14 @@ TEST_F(StartPlanTest, AChangedFileIsAnother) {
   EXPECT_FALSE(none.error().was_run());
 }
 
+TEST_F(StartPlanTest, WhatIsInADirectoryOfTheCommandDoesNotMatter) {
+  const auto asked =
+      declared("[command.tool]\nrun = ['" + tool_ + "', '" + directory_.path() + "']\n");
+  const auto before = key(asked);
+  os::write_file(directory_ / "new", "");
+  EXPECT_EQ(key(asked), before);
+}
+
 TEST_F(StartPlanTest, ADirectoryMattersIfThatIsDeclared) {
   auto asked = declared("[command.tool]\nper-directory = true\n");
   const auto before = plan(asked);
