@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "os/fd.h"
+#include "os/program.h"
 #include "park/eligibility.h"
 
 namespace prewarm::coproc {
@@ -113,16 +114,8 @@ std::string make_key(const Invocation& invocation, const StartPlan& plan) {
 
 // The file that `name` means with the request's PATH.
 std::string search(const std::string& name, const Invocation& invocation) {
-  if (name.find('/') != std::string::npos) return name;
   const char* path = invocation.variable("PATH");
-  std::string_view rest = path == nullptr ? "/usr/bin:/bin" : path;
-  while (true) {
-    const auto end = rest.find(':');
-    std::string candidate = std::string(rest.substr(0, end)) + "/" + name;
-    if (candidate[0] == '/' && ::access(candidate.c_str(), X_OK) == 0) return candidate;
-    if (end == std::string_view::npos) return {};
-    rest.remove_prefix(end + 1);
-  }
+  return os::find_program(name, path == nullptr ? "/usr/bin:/bin" : path, os::Relative::left_out);
 }
 
 bool is_bazel(Protocol protocol) {

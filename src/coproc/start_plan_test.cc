@@ -193,6 +193,19 @@ TEST_F(StartPlanTest, WhatIsDeclaredIsAWorkerWhateverItSays) {
   EXPECT_FALSE(planner_.plan(declared("[command.tool]\nprotocol = 'batch'\n")));
 }
 
+TEST_F(StartPlanTest, TheCommandIsAProgramOnTheRequestsPath) {
+  std::filesystem::create_directories(directory_ / "first" + "/tool");
+  auto asked = declared("[command.tool]\nrun = ['tool']\n");
+  asked.environment = {"PATH=" + (directory_ / "first") + ":" + directory_.path()};
+  EXPECT_THAT(plan(asked).command, ElementsAre(tool_));
+  // The owner is in another directory than who asks.
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(directory_.path());
+  asked.environment = {"PATH=:.:first/.."};
+  EXPECT_FALSE(planner_.plan(asked));
+  std::filesystem::current_path(before);
+}
+
 TEST_F(StartPlanTest, ARequestSaysHowManyWorkers) {
   auto asked = declared("[command.tool]\nworkers = 7\n[limits]\nworkers = 9\n");
   EXPECT_EQ(plan(asked).declaration.workers, 7U);
