@@ -80,32 +80,34 @@ std::uint32_t DepsClosure::leaf(unsigned index, std::uint32_t x) const {
   return (x * 3) + deps_value(index) + length + (shape_.tls ? deps_tls_value(index) : 0);
 }
 
+// Every result is multiplied by an odd number only: none is lost, and a wrong one is seen.
 // NOLINTNEXTLINE(misc-no-recursion): as deep as a chain of libraries
 std::uint32_t DepsClosure::function(unsigned index, unsigned number, std::uint32_t x) const {
   const std::vector<unsigned>& needed = needs_[index];
   std::uint32_t r = (x + number) ^ deps_value(index);
   for (unsigned i = 0; i < needed.size(); ++i) {
-    if (deps_caller_of(shape_, i) == number) r = (r * 31) + leaf(needed[i], r);
+    if (deps_caller_of(shape_, i) == number) r = (r * 31) + leaf(needed[i], x + i);
   }
   if (needed.empty()) return r;
   if (shape_.cxx && number == 1) {
     const std::uint32_t value = deps_value(needed.front());
-    r += r + value;  // thrown
-    r ^= value;      // by a virtual function
+    r = (r * 31) + x + value;  // thrown
+    r = (r * 31) + value;      // by a virtual function
   }
   // The last function walks on, along the first dependency.
-  if (number == shape_.functions - 1) r += function(needed.front(), number, r);
+  if (number == shape_.functions - 1) r = (r * 31) + function(needed.front(), number, x + 1);
   return r;
 }
 
 std::uint32_t DepsClosure::checksum() const {
   std::uint32_t sum = 0;
+  std::uint32_t x = 0;
   for (const unsigned index : called_) {
-    sum = (sum * 31) + leaf(index, sum);
-    for (unsigned k = 1; k < shape_.functions; ++k) sum = (sum * 31) + function(index, k, sum);
-    if (shape_.cxx) sum += sum + deps_value(index);  // thrown by the library
+    sum = (sum * 31) + leaf(index, x++);
+    for (unsigned k = 1; k < shape_.functions; ++k) sum = (sum * 31) + function(index, k, x++);
+    if (shape_.cxx) sum = (sum * 31) + x++ + deps_value(index);  // thrown by the library
   }
-  return shape_.cxx ? sum + shape_.libs : sum;  // constructors have counted
+  return shape_.cxx ? (sum * 31) + shape_.libs : sum;  // constructors have counted
 }
 
 }  // namespace prewarm::cli

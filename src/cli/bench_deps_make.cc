@@ -93,7 +93,7 @@ class Workshop {
 };
 
 // What interrupted runs have left: nobody holds its lock.
-void clear_up(const std::string& cache) {
+void remove_abandoned(const std::string& cache) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(cache, ignored)) {
     if (entry.path().filename().string().find(kMaking) == std::string::npos) continue;
@@ -101,6 +101,15 @@ void clear_up(const std::string& cache) {
     if (!lock.valid() || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) continue;
     fs::remove_all(entry.path(), ignored);
   }
+}
+
+// Takes away what is abandoned, and makes a new one; one at a time, as a workshop that isn't locked
+// yet looks abandoned.
+os::Result<Workshop> open_workshop(const std::string& cache, const std::string& name) {
+  const os::Fd gate(::open(cache.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!gate.valid() || ::flock(gate.get(), LOCK_EX) != 0) return os::failed("lock", cache);
+  remove_abandoned(cache);
+  return Workshop::open(cache, name);
 }
 
 // ---- Making ------------------------------------------------------------------------------------
@@ -256,7 +265,7 @@ os::Result<void> make(const DepsClosure& closure, DepsLibc libc, const Workshop&
 
 os::Result<void> can_be_made(const DepsShape& shape, DepsLibc libc) {
   if (libc == DepsLibc::musl) {
-    if (shape.cxx) return os::failed_with(0, "make C++ libraries", "there is no C++ for musl");
+    if (shape.cxx) return os::failed_with(0, "make C++ libraries:", "musl-gcc has no C++");
     if (find_on_path("musl-gcc").empty()) return os::failed_with(0, "find", "musl-gcc");
     return {};
   }
@@ -280,13 +289,12 @@ os::Result<DepsSet> make_deps(const DepsClosure& closure, DepsLibc libc, const s
   if (error) return os::failed_with(error.value(), "make the directory", cache);
   const std::string real = fs::canonical(cache, error);
   if (error) return os::failed_with(error.value(), "find", cache);
-  clear_up(real);
 
   const std::string name = set_name(closure.shape(), libc);
   DepsSet set{.directory = real + "/" + name, .program = {}, .all_in_one = {}, .lacking = {}};
   if (!fs::exists(set.directory, error)) {
     if (auto can = can_be_made(closure.shape(), libc); !can) return std::unexpected(can.error());
-    auto at = Workshop::open(real, name);
+    auto at = open_workshop(real, name);
     if (!at) return std::unexpected(at.error());
     if (auto made = make(closure, libc, *at); !made) return std::unexpected(made.error());
     if (auto kept = at->keep_as(set.directory); !kept) return std::unexpected(kept.error());

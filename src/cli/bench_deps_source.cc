@@ -95,16 +95,16 @@ std::string function_text(const DepsShape& shape, unsigned needs, unsigned numbe
       number);
   for (unsigned i = 0; i < needs; ++i) {
     if (deps_caller_of(shape, i) != number) continue;
-    text += fmt::format("  r = r * 31 + {}_f0(r);\n", needed_prefix(i));
+    text += fmt::format("  r = r * 31 + {}_f0(x + {});\n", needed_prefix(i), i);
   }
   if (needs > 0 && shape.cxx && number == 1) {
     text += fmt::format(
-        "  try {{ {0}_throw(r); }} catch (const PrewarmThrown& t) {{ r += t.value; }}\n"
-        "  r ^= {0}_get()->get();\n",
+        "  try {{ {0}_throw(x); }} catch (const PrewarmThrown& t) {{ r = r * 31 + t.value; }}\n"
+        "  r = r * 31 + {0}_get()->get();\n",
         needed_prefix(0));
   }
   if (needs > 0 && number == shape.functions - 1) {
-    text += fmt::format("  r += {}_f{}(r);\n", needed_prefix(0), number);
+    text += fmt::format("  r = r * 31 + {}_f{}(x + 1);\n", needed_prefix(0), number);
   }
   return text + "  return r;\n}\n";
 }
@@ -167,16 +167,18 @@ std::string deps_program(const DepsClosure& closure) {
     const std::string prefix = prefix_of(index);
     text += declarations(shape, prefix);
     for (unsigned k = 0; k < shape.functions; ++k) {
-      calls += fmt::format("  sum = sum * 31 + {}_f{}(sum);\n", prefix, k);
+      calls += fmt::format("  sum = sum * 31 + {}_f{}(x++);\n", prefix, k);
     }
     if (shape.cxx) {
       calls += fmt::format(
-          "  try {{ {}_throw(sum); }} catch (const PrewarmThrown& t) {{ sum += t.value; }}\n",
+          "  try {{ {}_throw(x++); }} catch (const PrewarmThrown& t) {{ sum = sum * 31 + t.value; "
+          "}}\n",
           prefix);
     }
   }
-  if (shape.cxx) calls += "  sum += PrewarmBase::made;\n";
-  text += "static unsigned checksum(void) {\n  unsigned sum = 0;\n" + calls + "  return sum;\n}\n";
+  if (shape.cxx) calls += "  sum = sum * 31 + PrewarmBase::made;\n";
+  text += "static unsigned checksum(void) {\n  unsigned sum = 0, x = 0;\n" + calls +
+          "  return sum;\n}\n";
   return text + kMain;
 }
 
