@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 #
-# miniature_test.py PREWARM: `bench deps` with a dozen libraries of each kind. They are what they should be, the
-# program is linked rightly by all ways that there are, wrong linking is noticed, and the reports are whole. What an
-# interrupted run leaves is no harm. No times are looked at.
+# miniature_test.py PREWARM: `bench deps` with a dozen libraries of each kind. They are what they
+# should be, the program is linked rightly by all ways that there are, wrong linking is noticed, and
+# the reports are whole. What an interrupted run leaves is no harm. No times are looked at.
 import ctypes
 import html.parser
 import json
@@ -54,7 +54,8 @@ def check_no_child(when):
 
 
 def read_elf(option, path):
-    return subprocess.run(["readelf", "-W", option, path], capture_output=True, text=True, check=True).stdout
+    command = ["readelf", "-W", option, path]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 class Page(html.parser.HTMLParser):
@@ -88,11 +89,13 @@ def check_report(report, where):
             continue
         summary = way["to_main_us"]
         order = [summary[key] for key in ("minimum", "first_quartile", "median", "third_quartile")]
-        check(summary["n"] == 2 and order == sorted(order) and order[0] > 0, f"{where}: {name}: {summary}")
+        check(summary["n"] == 2 and order == sorted(order) and order[0] > 0,
+              f"{where}: {name}: {summary}")
         check(len(way["samples_us"]) == 2, f"{where}: {name}: {way['samples_us']}")
         check_memory(way["alone"], f"{where}: {name} alone")
         check_memory(way["together"], f"{where}: {name} together")
-        check(way["together"]["processes"] == 3 and not way["pss_of_all_reckoned"], f"{where}: {name}: {way}")
+        check(way["together"]["processes"] == 3 and not way["pss_of_all_reckoned"],
+              f"{where}: {name}: {way}")
         check(("build_us" in way) == (name in IMAGE_WAYS), f"{where}: {name}: build_us")
     if "absent" not in ways["musl"]:
         check(ways["musl"]["alone"]["mappings"] > LIBS, f"{where}: musl has too few mappings")
@@ -109,23 +112,28 @@ def check_libraries(kind, directory):
     needed = read_elf("--dynamic", last).count("Shared library: [libp")
     graph = kind[kind.index("--graph") + 1]
     deps = int(kind[kind.index("--deps") + 1]) if "--deps" in kind else 3
-    check(needed == {"star": 0, "chain": 1, "dag": deps}[graph], f"{kind}: the last one needs {needed}")
+    check(needed == {"star": 0, "chain": 1, "dag": deps}[graph],
+          f"{kind}: the last one needs {needed}")
     segments = read_elf("--segments", last)
     check((" TLS " in segments) == ("--tls" in kind), f"{kind}: TLS segment")
     check(("0x10000\n" in segments) == ("--max-page-size" in kind), f"{kind}: alignment")
     symbols = read_elf("--dyn-syms", last)
     check(("@@PREWARM_2" in symbols) == ("--versions" in kind), f"{kind}: versions")
-    check(("_ZTI11PrewarmBase" in symbols and "UNIQUE" in symbols) == ("--cxx" in kind), f"{kind}: vague linkage")
+    check(("_ZTI11PrewarmBase" in symbols and "UNIQUE" in symbols) == ("--cxx" in kind),
+          f"{kind}: vague linkage")
     left = {path.name for path in directory.iterdir() if not path.name.startswith("libp")}
-    sources = {path for path in left if path.endswith((".c", ".cc"))}
-    check(left - sources == {"program", "program-static"} and sources, f"{kind}: there are {sorted(left)}")
+    sources = {name for name in left if name.endswith((".c", ".cc"))}
+    check(left - sources == {"program", "program-static"} and sources,
+          f"{kind}: there are {sorted(left)}")
 
 
 def check_kind(kind, cache):
     libraries = ["--libs", str(LIBS), *kind]
     page, report = cache / "page.html", cache / "report.json"
-    done = bench(cache, *libraries, "--rounds", "2", "--processes", "3", "--json", report, "--html", page)
-    check(done.returncode == 0 and not done.stderr, f"{kind}: status {done.returncode}: {done.stderr}{done.stdout}")
+    done = bench(cache, *libraries, "--rounds", "2", "--processes", "3",
+                 "--json", report, "--html", page)
+    check(done.returncode == 0 and not done.stderr,
+          f"{kind}: status {done.returncode}: {done.stderr}{done.stdout}")
     check_no_child(str(kind))
     if done.returncode != 0:
         return
@@ -135,7 +143,8 @@ def check_kind(kind, cache):
         check(way["label"] in done.stdout, f"{kind}: the tables have no {way['label']}")
     seen = Page()
     seen.feed(page.read_text())
-    check(seen.plots == 5 and "stock, bind now" in seen.texts, f"{kind}: the page has {seen.plots} plots")
+    check(seen.plots == 5 and "stock, bind now" in seen.texts,
+          f"{kind}: the page has {seen.plots} plots")
     directory = pathlib.Path(read["libraries"]["directory"])
     check_libraries(kind, directory)
     made = bench(cache, *libraries, "--rounds", "0")
@@ -151,12 +160,15 @@ def check_wrong_link(cache):
     library.write_bytes(data.replace(b"even\0", b"eve\0\0").replace(b"odd\0", b"od\0\0"))
     done = bench(cache, *libraries, "--rounds", "2", "--json", "-")
     ways = {way["way"]: way for way in json.loads(done.stdout)["ways"]}
-    check(done.returncode == 1 and "it prints" in ways["stock"].get("absent", ""), f"a wrong link: {done}")
-    check(list(ways) == ["stock", "static"] and "absent" not in ways["static"], f"a wrong link: {done}")
+    check(done.returncode == 1 and "it prints" in ways["stock"].get("absent", ""),
+          f"a wrong link: {done}")
+    check(list(ways) == ["stock", "static"] and "absent" not in ways["static"],
+          f"a wrong link: {done}")
     (directory / "libp5.so").unlink()
     done = bench(cache, *libraries, "--rounds", "2", "--json", "-")
     why = json.loads(done.stdout)["ways"][0].get("absent", "")
-    check(done.returncode == 1 and "exited with 127" in why and "libp5.so" in why, f"a library is lacking: {done}")
+    check(done.returncode == 1 and "exited with 127" in why and "libp5.so" in why,
+          f"a library is lacking: {done}")
     check_no_child("a wrong link")
     shutil.rmtree(directory)
 
@@ -174,7 +186,8 @@ def check_interrupted(cache):
     compiler.write_text(f"#!/bin/sh\necho $$ >{at_work}\nexec cat {at_work}\n")
     compiler.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, **output) as process:
         with at_work.open() as fifo:
             waiting = int(fifo.readline())
         process.send_signal(signal.SIGKILL)
@@ -184,7 +197,8 @@ def check_interrupted(cache):
     left = [path for path in cache.iterdir() if ".making-" in path.name]
     check(len(left) == 1, f"interrupted: {left}")
     done = bench(cache, "--libs", str(LIBS), "--funcs", "3", "--rounds", "0")
-    check(done.returncode == 0 and not [path for path in left if path.exists()], f"not cleared up: {left} {done}")
+    check(done.returncode == 0 and not [path for path in left if path.exists()],
+          f"not cleared up: {left} {done}")
     check(not list(cache.glob("*star-400*")), "what was interrupted is there")
     for path in (at_work, compiler):
         path.unlink()
@@ -192,8 +206,9 @@ def check_interrupted(cache):
 
 
 def check_bad_use(cache):
-    for arguments in (["--libs", "0"], ["--libs", "99999"], ["--funcs", "1"], ["--graph", "ring"], ["--deps", "0"],
-                      ["--ways", "none"], ["--max-page-size", "5"], ["word"], ["--processes", "0"]):
+    for arguments in (["--libs", "0"], ["--libs", "99999"], ["--funcs", "1"], ["--graph", "ring"],
+                      ["--deps", "0"], ["--ways", "none"], ["--max-page-size", "5"], ["word"],
+                      ["--processes", "0"]):
         done = bench(cache, *arguments)
         check(done.returncode == 2 and len(done.stderr.splitlines()) == 1, f"{arguments}: {done}")
     done = bench(cache, "--libs", "2", "--json", cache / "none" / "x")
@@ -201,7 +216,8 @@ def check_bad_use(cache):
     done = bench(cache, "--libs", "3", "--rounds", "0", env={"PATH": "/nonexistent"})
     check(done.returncode == 1 and "gcc" in done.stderr, f"without a compiler: {done}")
     done = bench("/proc/none", "--libs", "3", "--rounds", "0")
-    check(done.returncode == 1 and "/proc/none" in done.stderr, f"a cache that can't be made: {done}")
+    check(done.returncode == 1 and "/proc/none" in done.stderr,
+          f"a cache that can't be made: {done}")
 
 
 ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
