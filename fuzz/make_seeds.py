@@ -152,6 +152,161 @@ def programs():
     yield "empty", b""
 
 
+# ---- Libraries: <elf.h>, all that src/image/elf_file.h reads --------------------------------------
+
+DT = dict(
+    NEEDED=1, PLTRELSZ=2, HASH=4, STRTAB=5, SYMTAB=6, RELA=7, RELASZ=8, RELAENT=9, STRSZ=10, SYMENT=11, SONAME=14,
+    PLTREL=20, JMPREL=23, INIT_ARRAY=25, INIT_ARRAYSZ=27, RUNPATH=29, RELRSZ=35, RELR=36, RELRENT=37,
+    GNU_HASH=0x6FFFFEF5, VERSYM=0x6FFFFFF0, FLAGS_1=0x6FFFFFFB, VERDEF=0x6FFFFFFC, VERDEFNUM=0x6FFFFFFD,
+    VERNEED=0x6FFFFFFE, VERNEEDNUM=0x6FFFFFFF,
+)  # fmt: skip
+
+
+def gnu_hash(name):
+    value = 5381
+    for byte in name:
+        value = (value * 33 + byte) & 0xFFFFFFFF
+    return value
+
+
+def elf_hash(name):
+    value = 0
+    for byte in name:
+        value = (value << 4) + byte
+        value = (value ^ (value >> 24 & 0xF0)) & 0x0FFFFFFF
+    return value
+
+
+class Strings:
+    def __init__(self):
+        self.bytes = b"\0"
+
+    def add(self, value):
+        at = len(self.bytes)
+        self.bytes += value + b"\0"
+        return at
+
+
+def gnu_hash_table(names, first, buckets):
+    """Of names that are already in the order of their buckets."""
+    hashes = [gnu_hash(n) for n in names]
+    heads, chain, word = [0] * buckets, [], 0
+    for i, h in enumerate(hashes):
+        bucket = h % buckets
+        heads[bucket] = heads[bucket] or first + i
+        last = i + 1 == len(hashes) or hashes[i + 1] % buckets != bucket
+        chain.append(h & ~1 | last)
+        word |= 1 << (h & 63) | 1 << (h >> 6 & 63)
+    return struct.pack("<4IQ", buckets, first, 1, 6, word) + struct.pack(
+        f"<{buckets + len(chain)}I", *heads, *chain
+    )
+
+
+def library(tables="gnu", tags=(), without=(), patch=None, end=((0, 0),)):
+    """One segment with everything: needs exit@GLIBC_2.2.5, defines five symbols of two versions."""
+    names = Strings()
+    need_file, need_version = names.add(b"libc.so.6"), names.add(b"GLIBC_2.2.5")
+    soname, old, new = names.add(b"libx.so"), names.add(b"X_1"), names.add(b"X_2")
+    runpath = names.add(b"$ORIGIN/../lib")
+    defined = sorted([(b"one", 3), (b"one", 0x8002), (b"two", 3), (b"three", 1), (b"four", 2)],
+                     key=lambda d: gnu_hash(d[0]) % 3)  # fmt: skip
+    symbols = [(0, 0, 0, 0, 0, 0), (names.add(b"exit"), 0x12, 0, 0, 0, 0)]
+    symbols += [(names.add(n), 0x12, 0, 7, 0x40 + 8 * i, 8) for i, (n, _) in enumerate(defined)]
+    chain = [0] * len(symbols)
+    heads = [0, 0]
+    for i, (n, _) in enumerate(defined, 2):
+        bucket = elf_hash(n) % 2
+        chain[i], heads[bucket] = heads[bucket], i
+    parts = {
+        "STRTAB": names.bytes,
+        "SYMTAB": b"".join(struct.pack("<IBBHQQ", *s) for s in symbols),
+        "GNU_HASH": gnu_hash_table([n for n, _ in defined], 2, 3),
+        "HASH": struct.pack(f"<{4 + len(chain)}I", 2, len(chain), *heads, *chain),
+        "VERSYM": struct.pack(f"<{len(symbols)}H", 0, 4, *[v for _, v in defined]),
+        "VERNEED": struct.pack("<HHIII", 1, 1, need_file, 16, 0)
+        + struct.pack("<IHHII", elf_hash(b"GLIBC_2.2.5"), 0, 4, need_version, 0),
+        "VERDEF": b"".join(
+            struct.pack("<HHHHIII", 1, flag, index, 1, elf_hash(name), 20, following)
+            + struct.pack("<II", at, 0)
+            for flag, index, name, at, following in (
+                (1, 1, b"libx.so", soname, 28), (0, 2, b"X_1", old, 28), (0, 3, b"X_2", new, 0))
+        ),
+        "RELA": struct.pack("<QQq", 0x40, 8, 0x40) + struct.pack("<QQq", 0x48, 1 << 32 | 6, 0),
+        "JMPREL": struct.pack("<QQq", 0x50, 1 << 32 | 7, 0),
+        "RELR": struct.pack("<3Q", 0x40, 0b1011, 0x100),
+        "INIT_ARRAY": struct.pack("<2Q", 0x40, 0x48),
+    }  # fmt: skip
+    if tables == "gnu":
+        del parts["HASH"]
+    if tables == "old":
+        del parts["GNU_HASH"]
+    headers = 6
+    at = 64 + 56 * headers
+    where, body = {}, b""
+    for name, part in parts.items():
+        body += b"\0" * (-(at + len(body)) % 8)
+        where[name] = at + len(body)
+        body += part
+    body += b"\0" * (-(at + len(body)) % 8)
+    note = at + len(body)
+    body += struct.pack("<3I", 4, 8, 3) + b"GNU\0" + b"build-id"
+    dynamic = [(DT["NEEDED"], need_file), (DT["SONAME"], soname), (DT["RUNPATH"], runpath), (DT["FLAGS_1"], 8)]
+    dynamic += [(DT[name], where[name]) for name in parts]
+    dynamic += [(DT[size], len(parts[name])) for name, size in (
+        ("STRTAB", "STRSZ"), ("RELA", "RELASZ"), ("JMPREL", "PLTRELSZ"), ("RELR", "RELRSZ"),
+        ("INIT_ARRAY", "INIT_ARRAYSZ"))]  # fmt: skip
+    dynamic += [(DT["RELAENT"], 24), (DT["SYMENT"], 24), (DT["RELRENT"], 8), (DT["PLTREL"], 7)]
+    dynamic += [(DT["VERNEEDNUM"], 1), (DT["VERDEFNUM"], 3)]
+    dynamic = [d for d in dynamic if d[0] not in without] + [*tags, *end]
+    dynamic_at = at + len(body)
+    body += b"".join(struct.pack("<qQ", *d) for d in dynamic)
+    sections_at = at + len(body)
+    body += struct.pack("<IIQQQQIIQQ", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    body += struct.pack("<IIQQQQIIQQ", 0, 1, 2, 0x40, 0x40, 64, 0, 0, 32, 0)
+    size = at + len(body)
+
+    def segment(kind, offset, length, memory=None, align=8):
+        return struct.pack("<IIQQQQQQ", kind, 6, offset, offset, offset, length, memory or length, align)
+
+    table = segment(PT_LOAD, 0, size, size + 64, 4096) + segment(PT_DYNAMIC, dynamic_at, 16 * len(dynamic))
+    table += segment(4, note, 24) + segment(7, 0x40, 8, 16) + segment(0x6474E551, 0, 0) + segment(0x6474E552, 0, 64)
+    ident = b"\x7fELF\2\1\1" + b"\0" * 9
+    header = ident + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, sections_at, 0, 64, 56, headers, 64, 2, 0)
+    result = bytearray(header + table + body)
+    for name, offset, value in patch or ():
+        struct.pack_into("<I", result, where[name] + offset, value)
+    return bytes(result)
+
+
+def libraries():
+    good = library()
+    yield "gnu-hash", good
+    yield "old-hash", library("old")
+    yield "both-hashes", library("both")
+    yield "no-versions", library(without=(DT["VERSYM"],))
+    yield "no-needs", library(without=(DT["VERNEED"],))
+    yield "names-outside", library(tags=[(DT["STRSZ"], 1 << 63)])
+    yield "symbols-outside", library(tags=[(DT["SYMTAB"], (1 << 64) - 24)])
+    yield "relocations-outside", library(tags=[(DT["RELASZ"], 1 << 40)])
+    yield "calls-among-relocations", library(tags=[(DT["RELASZ"], 72)])
+    yield "relr-bits-first", library(patch=[("RELR", 0, 3)])
+    yield "relr-far", library(patch=[("RELR", 4, 1)])
+    yield "hash-circle", library("old", patch=[("HASH", 8 + 8 + 4 * i, 2) for i in range(7)])
+    yield "bucket-below", library(patch=[("GNU_HASH", 24, 1)])
+    yield "bucket-far", library(patch=[("GNU_HASH", 24, 0xFFFFFFFF)])
+    yield "no-buckets", library(patch=[("GNU_HASH", 0, 0)])
+    yield "odd-filter", library(patch=[("GNU_HASH", 8, 3)])
+    yield "wide-shift", library(patch=[("GNU_HASH", 12, 64)])
+    yield "need-circle", library(patch=[("VERNEED", 12, 0xFFFFFFF0)])
+    yield "entry-far", library(patch=[("VERNEED", 8, 0x7FFFFFFF)])
+    yield "definition-far", library(patch=[("VERDEF", 16, 0x7FFFFFFF)])
+    yield "version-unknown", library(patch=[("VERSYM", 4, 0x00090009)])
+    yield "no-end", library(end=())
+    yield "cut", good[:-200]
+    yield "program", program()
+    yield "empty", b""
+
+
 # ---- Profiles: src/launch/profile.h --------------------------------------------------------------
 
 
@@ -319,6 +474,7 @@ def main():
         "fuzz_request": requests,
         "fuzz_settings": settings,
         "fuzz_elf": programs,
+        "fuzz_library": libraries,
         "fuzz_profile": profiles,
         "fuzz_chain": chains,
         "fuzz_nailgun": nailgun,

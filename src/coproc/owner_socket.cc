@@ -16,7 +16,6 @@
 #include "coproc/context.h"
 #include "coproc/fanos.h"
 #include "coproc/invocation.h"
-#include "coproc/runtime_directory.h"
 
 namespace prewarm::coproc {
 namespace {
@@ -76,6 +75,8 @@ const Refusal* check_peer(int socket, const std::string& own_context) {
 }
 
 }  // namespace
+
+std::string pool_socket_path(const std::string& directory) { return directory + "/pool.sock"; }
 
 os::Result<std::optional<OwnerSocket>> OwnerSocket::listen(const std::string& directory) {
   const std::string path = pool_socket_path(directory);

@@ -70,6 +70,7 @@ struct Capture {
 struct CaptureOptions {
   std::uint64_t arena = 0;  // where to put everything; whole pages
   std::uint64_t arena_size = 1ULL << 36;
+  std::uint64_t stack_limit = 0;  // RLIMIT_STACK, soft; 0: this process's
   int arguments = 1;  // argc: two captures differ in it, so that it can be told from others
   // Libraries of these paths are mapped and known to ld.so, but not relocated by it.
   std::function<bool(const std::string& path)> leave_unrelocated;

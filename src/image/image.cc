@@ -109,8 +109,9 @@ Checked Check::tables() {
     return true;
   };
   if (!follows(h().regions, sizeof(ImageRegion), kMaxRegions)) return wrong("its regions' table");
-  if (!follows(h().files, sizeof(ImageFile), kMaxFiles)) return wrong("its files' table");
   if (!follows(h().patches, sizeof(ImagePatch), kMaxPatches)) return wrong("its patches' table");
+  if (!follows(h().files, sizeof(ImageFile), kMaxFiles)) return wrong("its files' table");
+  if (h().context_bytes != h().files.offset + sizeof(ImageFile)) return wrong("its context's size");
   if (!follows(h().slides, sizeof(ImageSlide), h().total_bytes / sizeof(ImageSlide))) {
     return wrong("its slides' table");
   }
@@ -173,7 +174,7 @@ Checked Check::region(const ImageRegion& r) const {
       (r.protection & (PROT_WRITE | PROT_EXEC)) == (PROT_WRITE | PROT_EXEC)) {
     return wrong("a region's protection");
   }
-  if ((r.flags & ~kRegionPopulate) != 0 || r.reserved != 0) {
+  if ((r.flags & ~(kRegionPopulate | kRegionPatched)) != 0) {
     return wrong("unknown flags of a region");
   }
   return {};
@@ -191,6 +192,7 @@ Checked Check::source(const ImageRegion& r) const {
   if (r.source >= files.size() || (files[r.source].flags & kFileMapped) == 0) {
     return wrong("a region's file");
   }
+  if (r.descriptor != files[r.source].descriptor) return wrong("a region's descriptor");
   // Its last page may be partly behind the end, but no page may be wholly: touching it kills.
   const std::uint64_t size = files[r.source].size;
   if (size > INT64_MAX || !fits(r.offset, r.size, round_up(size, kPageSize))) {

@@ -226,9 +226,13 @@ Writer::Done Writer::lay_out() {
   header_.header_bytes = sizeof(ImageHeader);
   header_.total_bytes = begin + contents_size_;
   if (header_.total_bytes > kMaxImageBytes) return os::failed_with(EFBIG, kOperation);
+  for (ImageRegion& region : regions_) {
+    if (region.source < files_.size()) region.descriptor = files_[region.source].descriptor;
+  }
   header_.regions = append(regions_);
-  header_.files = append(files_);
   header_.patches = append(parts_.patches);
+  header_.files = append(files_);
+  header_.context_bytes = header_.files.offset + sizeof(ImageFile);
   header_.slides = append(slides);
   header_.strings = append(strings_);
   tables_.resize(begin - sizeof(ImageHeader));
