@@ -16,6 +16,7 @@
 
 #include "image/capture.h"
 #include "image/eligible.h"
+#include "image/pack.h"
 #include "image/patches.h"
 #include "image/writer.h"
 
@@ -176,6 +177,38 @@ std::unexpected<BuildFailure> refuse(Refusal refusal, Error error) {
   return std::unexpected(BuildFailure{refusal, std::move(error)});
 }
 
+std::expected<os::Fd, BuildFailure> finish(const std::string& path, Capture& capture,
+                                           std::vector<ImagePatch> patches, std::size_t packed,
+                                           Clock::time_point begun) {
+  auto parts = make_parts(path, capture, std::move(patches));
+  if (!parts) return refuse(Refusal::stale, parts.error());
+  parts->header.packed = static_cast<std::uint32_t>(packed);
+  parts->header.build_us = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begun).count());
+  auto image = write_image(std::move(*parts));
+  if (!image) return refuse(Refusal::no_memory, image.error());
+  return std::move(*image);
+}
+
+// To capture many libraries takes long, and twice twice as long. Which words belong to one process
+// is learned from a small program with the same ld.so and C library instead.
+std::expected<os::Fd, BuildFailure> build_packed(const std::string& path, CaptureOptions capturing,
+                                                 Clock::time_point begun) {
+  auto packed = capture_packed(path, capturing);
+  if (!packed) return refuse(Refusal::not_linked, packed.error());
+  constexpr const char* kSmallProgram = "/usr/bin/true";
+  auto first = capture_program(kSmallProgram, capturing);
+  if (!first) return refuse(Refusal::not_linked, first.error());
+  capturing.arguments = 3;
+  const auto second = capture_program(kSmallProgram, capturing);
+  if (!second) return refuse(Refusal::not_linked, second.error());
+  const auto known = derive_patches(*first, *second);
+  if (!known) return refuse(Refusal::not_understood, known.error());
+  auto patches = transfer_patches(*first, *known, packed->capture);
+  if (!patches) return refuse(Refusal::not_understood, patches.error());
+  return finish(path, packed->capture, std::move(*patches), packed->summary.packed, begun);
+}
+
 }  // namespace
 
 std::expected<os::Fd, BuildFailure> build_image(const std::string& path,
@@ -187,6 +220,7 @@ std::expected<os::Fd, BuildFailure> build_image(const std::string& path,
   CaptureOptions capturing;
   capturing.arena = draw_arena(capturing.arena_size);
   capturing.stack_limit = options.stack_limit;
+  if (options.packing == Packing::always) return build_packed(path, capturing, begun);
   auto first = capture_program(path, capturing);
   if (!first) return refuse(Refusal::not_linked, first.error());
   capturing.arguments = 3;
@@ -194,13 +228,7 @@ std::expected<os::Fd, BuildFailure> build_image(const std::string& path,
   if (!second) return refuse(Refusal::not_linked, second.error());
   auto patches = derive_patches(*first, *second);
   if (!patches) return refuse(Refusal::not_understood, patches.error());
-  auto parts = make_parts(path, *first, std::move(*patches));
-  if (!parts) return refuse(Refusal::stale, parts.error());
-  parts->header.build_us = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begun).count());
-  auto image = write_image(std::move(*parts));
-  if (!image) return refuse(Refusal::no_memory, image.error());
-  return std::move(*image);
+  return finish(path, *first, std::move(*patches), 0, begun);
 }
 
 }  // namespace prewarm::image

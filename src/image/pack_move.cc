@@ -59,7 +59,7 @@ class Mover {
     for (const auto& library : libraries_) {
       if (auto done = adapt(library, moves); !done) return std::unexpected(done.error());
     }
-    note_chains();
+    note_chains(moves);
     tell_loader(moves);
     move_addresses(moves);
     set_link_maps();
@@ -93,7 +93,7 @@ class Mover {
   void adapt_dynamic(const MovingLibrary& library, const Moves& moves);
   void tell_loader(const Moves& moves);
   void move_addresses(const Moves& moves);
-  void note_chains();
+  void note_chains(const Moves& moves);
   void set_link_maps();
   void skip_idle_constructors();
   void replace_regions();
@@ -301,17 +301,16 @@ void Mover::set_link_maps() {
   for (const auto& [address, chains] : chains_) set(address, chains);
 }
 
-// l_gnu_chain_zero is counted from symbol 0, and so leads before the table that it belongs to, to
-// something that has not moved with it.
-void Mover::note_chains() {
+// l_gnu_chain_zero is counted from symbol 0, and so leads before the table that it belongs to: to
+// something that has not moved with it, or even before the library.
+void Mover::note_chains(const Moves& moves) {
   for (const auto& library : libraries_) {
     const auto hash = library.library->file->elf.tag(DT_GNU_HASH);
-    const auto& tables = library.library->tables;
-    if (!tables.any() || !hash) continue;
+    if (!hash) continue;
     const auto address =
         capture_.objects[library.object].link_map + loader_.layout().map.gnu_chain_zero;
-    const auto distance = library.new_tables - (library.old_base + tables.begin);
-    chains_.emplace_back(address, memory_.word(address) + distance);
+    const auto table = library.old_base + *hash;
+    chains_.emplace_back(address, memory_.word(address) + moves(table) - table);
   }
 }
 
