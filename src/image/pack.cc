@@ -22,8 +22,11 @@ using os::Result;
 
 class Packer {
  public:
-  Packer(std::string path, CaptureOptions options, std::shared_ptr<const LibraryFile> program)
-      : path_(std::move(path)), options_(std::move(options)), plan_(std::move(program)) {}
+  Packer(std::string path, CaptureOptions options, std::shared_ptr<const LibraryFile> program,
+         bool with_large)
+      : path_(std::move(path)),
+        options_(std::move(options)),
+        plan_(std::move(program), with_large) {}
 
   Result<PackedCapture> run();
 
@@ -154,6 +157,8 @@ void Packer::summarise(const Capture& capture) {
       summary_.libraries.push_back({object.path, kept->second});
     } else if (object.base == capture.loader_base) {
       summary_.libraries.push_back({object.path, "it is ld.so itself"});
+    } else if (plan_.library(object.path) == nullptr) {
+      summary_.libraries.push_back({object.path, "it was mapped in an unusual way"});
     } else {
       summary_.libraries.push_back({object.path, {}});
     }
@@ -187,10 +192,11 @@ Result<PackedCapture> Packer::run() {
 
 }  // namespace
 
-Result<PackedCapture> capture_packed(const std::string& path, CaptureOptions options) {
+Result<PackedCapture> capture_packed(const std::string& path, CaptureOptions options,
+                                     bool with_large) {
   auto program = open_library(path);
   if (!program) return std::unexpected(program.error());
-  return Packer(path, std::move(options), std::move(*program)).run();
+  return Packer(path, std::move(options), std::move(*program), with_large).run();
 }
 
 }  // namespace prewarm::image
