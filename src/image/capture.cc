@@ -7,6 +7,7 @@
 #include <link.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -33,10 +34,17 @@ using os::Result;
 constexpr std::uint64_t kMapFixedNoReplace = 0x100000;
 constexpr std::uint8_t kBreakpoint = 0xcc;
 constexpr int kCallStop = SIGTRAP | 0x80;
+constexpr int kSeccompStop = SIGTRAP | (PTRACE_EVENT_SECCOMP << 8);
 
 // Dynamic tags that say how much there is to relocate.
 constexpr bool counts_relocations(std::int64_t tag) {
   return tag == DT_RELASZ || tag == DT_RELACOUNT || tag == DT_PLTRELSZ || tag == DT_RELRSZ;
+}
+
+constexpr bool wants_result(unsigned long long number) {
+  return number == SYS_open || number == SYS_openat || number == SYS_access || number == SYS_stat ||
+         number == SYS_newfstatat || number == SYS_brk || number == SYS_set_tid_address ||
+         number == SYS_rseq;
 }
 
 class Capturer {
@@ -49,6 +57,7 @@ class Capturer {
  private:
   Result<void> find_start();
   Result<void> follow();
+  Result<void> see_result();
   Result<void> before_call(Registers& registers);
   Result<void> after_call(const Registers& registers);
   Result<void> place(Registers& registers);
@@ -67,7 +76,6 @@ class Capturer {
   std::uint64_t gadget_ = 0;
   std::uint64_t breakpoint_ = 0;
   std::uint8_t replaced_ = 0;
-  bool in_call_ = false;
   Registers called_{};   // at the beginning of the call under way
   std::string opening_;  // the path of an open under way
   std::map<int, std::string> open_files_;
@@ -148,22 +156,11 @@ Result<void> Capturer::before_call(Registers& registers) {
       capture_.thread.rseq_size = registers.rsi;
       capture_.thread.rseq_signature = registers.r10;
       return {};
-    // What else ld.so does to link a program.
-    case SYS_read:
-    case SYS_pread64:
-    case SYS_fstat:
-    case SYS_newfstatat:
+    // Those are seen, but needn't be known; see capture_filter.cc for what isn't even seen.
     case SYS_stat:
-    case SYS_mprotect:
-    case SYS_munmap:
+    case SYS_newfstatat:
     case SYS_brk:
-    case SYS_prlimit64:
-    case SYS_readlink:
-    case SYS_getcwd:
-    case SYS_uname:
-    case SYS_lseek:
     case SYS_getrandom:
-    case SYS_madvise:
       return {};
     default:
       return os::failed_with(EBUSY, "capture: the program does more than link; system call",
@@ -243,24 +240,34 @@ Result<void> Capturer::leave_unrelocated(const std::string& path, std::uint64_t 
 }
 
 Result<void> Capturer::follow() {
-  for (int signal = 0;;) {
-    const auto status = tracee_->continue_to_call(signal);
+  for (;;) {
+    const auto status = tracee_->continue_freely();
     if (!status) return std::unexpected(status.error());
-    signal = 0;
     auto registers = tracee_->registers();
     if (!registers) return std::unexpected(registers.error());
-    const int stopped_by = WSTOPSIG(*status);
-    if (stopped_by == kCallStop) {
-      in_call_ = !in_call_;
-      auto done = in_call_ ? before_call(*registers) : after_call(*registers);
-      if (!done) return done;
-    } else if (stopped_by == SIGTRAP && registers->rip == breakpoint_ + 1) {
+    if (*status >> 8 == kSeccompStop) {
+      if (auto done = before_call(*registers); !done) return done;
+      if (!wants_result(called_.orig_rax)) continue;
+      if (auto done = see_result(); !done) return done;
+    } else if (WSTOPSIG(*status) == SIGTRAP && registers->rip == breakpoint_ + 1) {
       return arrive(*registers);
     } else {
       return os::failed_with(EINTR, "capture: the program was stopped by signal",
-                             std::to_string(stopped_by));
+                             std::to_string(WSTOPSIG(*status)));
     }
   }
+}
+
+Result<void> Capturer::see_result() {
+  const auto status = tracee_->continue_to_call();
+  if (!status) return std::unexpected(status.error());
+  if (WSTOPSIG(*status) != kCallStop) {
+    return os::failed_with(EINTR, "capture: the program was stopped by signal",
+                           std::to_string(WSTOPSIG(*status)));
+  }
+  const auto registers = tracee_->registers();
+  if (!registers) return std::unexpected(registers.error());
+  return after_call(*registers);
 }
 
 Result<void> Capturer::arrive(Registers registers) {

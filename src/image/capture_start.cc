@@ -15,6 +15,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "image/capture_filter.h"
+
 namespace prewarm::image {
 namespace {
 
@@ -36,7 +38,7 @@ using os::Result;
   argv[0] = const_cast<char*>(path.c_str());
   argv.push_back(nullptr);
   char* environment[] = {nullptr};
-  if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) ::_exit(126);
+  if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0 || !install_capture_filter()) ::_exit(126);
   ::execve(path.c_str(), argv.data(), environment);
   ::_exit(127);
 }
@@ -193,7 +195,9 @@ Result<std::unique_ptr<Tracee>> start_traced(const std::string& path,
   }
   if (!WIFSTOPPED(status)) return os::failed_with(ECHILD, "execute", path);
   auto tracee = std::make_unique<Tracee>(pid);
-  if (auto set = tracee->set_options(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD); !set) {
+  if (auto set =
+          tracee->set_options(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP);
+      !set) {
     return std::unexpected(set.error());
   }
   return tracee;
