@@ -159,6 +159,7 @@ Result<ImageParts> make_parts(const std::string& path, Capture& capture,
   header.start = capture.start;
   header.entry = capture.entry;
   header.program_headers = capture.program_headers;
+  header.program_header_count = capture.program_header_count;
   header.loader_base = capture.loader_base;
   header.unmap_gadget = capture.unmap_gadget;
   header.objects = static_cast<std::uint32_t>(capture.objects.size());
