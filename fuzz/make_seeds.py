@@ -549,6 +549,18 @@ def images():
     yield "vdso-in-a-region", image([text, data], total=3, header={"vdso": (ARENA + 0x1000, 0x6000, ARENA + 0x1000, 0x6000, 0, 0, 0)})
 
 
+def stored_images():
+    """src/image/stored_file.h; frames of RFC 8878 with one raw or repeated block."""
+    path = b"/bin/x"
+    raw = b"\x28\xb5\x2f\xfd\x20\x05" + (5 << 3 | 1).to_bytes(3, "little") + b"image"
+    row = b"\x28\xb5\x2f\xfd\x60\x00\x0f" + (4096 << 3 | 3).to_bytes(3, "little") + b"\0"
+    for name, frame, size in (
+        ("raw", raw, 5), ("row", row, 4096), ("too-short", raw, 6), ("too-long", row, 4095),
+        ("cut", raw[:-1], 5), ("two-frames", raw * 2, 10), ("no-frame", b"", 0),
+    ):
+        yield name, struct.pack("<8s2I8Q2I", b"PWSTORE", 1, 88, 0, 0, 1, 2, size, len(frame), 0, 0, 1, len(path)) + path + frame
+
+
 def main():
     corpus = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent / "corpus"
     kinds = {
@@ -557,6 +569,7 @@ def main():
         "fuzz_elf": programs,
         "fuzz_library": libraries,
         "fuzz_image": images,
+        "fuzz_stored": stored_images,
         "fuzz_profile": profiles,
         "fuzz_chain": chains,
         "fuzz_nailgun": nailgun,
