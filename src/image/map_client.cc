@@ -191,14 +191,12 @@ void receive(int socket, MapAnswer& answer, Received& received) {
   message.msg_control = control.bytes;
   message.msg_controllen = sizeof control.bytes;
   message.msg_flags = 0;
-  received.bytes =
-      raw_syscall(SYS_recvmsg, socket, arg(&message), MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  received.bytes = raw_syscall(SYS_recvmsg, socket, arg(&message), MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (received.bytes < 0) return;
   // Kernel and buffer make one header of it; CMSG_NXTHDR would be a call.
   if (message.msg_controllen >= sizeof(cmsghdr) && control.align.cmsg_level == SOL_SOCKET &&
       control.align.cmsg_type == SCM_RIGHTS) {
-    received.count =
-        static_cast<unsigned>((control.align.cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    received.count = static_cast<unsigned>((control.align.cmsg_len - CMSG_LEN(0)) / sizeof(int));
     const unsigned char* data = CMSG_DATA(&control.align);
     for (unsigned i = 0; i < received.count && i < kMaxDescriptors; ++i) {
       received.fds[i] = read_int(data + i * sizeof(int));

@@ -19,12 +19,12 @@ namespace prewarm::image {
 inline constexpr unsigned kMapTimeoutMs = 50;
 
 struct MapCall {
-  const char* socket_path = nullptr;  // see service_socket_path
-  int exec_fd = -1;                   // the program's file, for reading or O_PATH; stays open
-  int pidfd = -1;                     // of the process that will be the program; stays open
-  std::uint64_t stack_limit = 0;      // RLIMIT_STACK of that process, soft
-  std::uint32_t flags = 0;            // kMap*
-  const char* path = nullptr;         // the program's absolute path
+  const char* socket_path = nullptr;    // see service_socket_path
+  int exec_fd = -1;                     // the program's file, for reading or O_PATH; stays open
+  int pidfd = -1;                       // of the process that will be the program; stays open
+  std::uint64_t stack_limit = 0;        // RLIMIT_STACK of that process, soft
+  std::uint32_t flags = 0;              // kMap*
+  const char* path = nullptr;           // the program's absolute path
   unsigned timeout_ms = kMapTimeoutMs;  // of all; more if kMapWait
 };
 
