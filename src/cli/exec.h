@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// `prewarm exec` as far as image/exec_front.h leaves it to the command: its options, its errors, and
-// starting the loader service.
+// `prewarm exec` as far as image/exec_front.h leaves it to the command: its options, its errors,
+// and starting the loader service.
 #pragma once
 
 #include <string>

@@ -29,11 +29,12 @@ constexpr int kRefused = 64;
 constexpr int kFailed = 1;
 
 bool copy(const os::Fd& from, int to) {
-  struct stat s {};
+  struct stat s{};
   if (::fstat(from.get(), &s) != 0) return false;
   off_t at = 0;
   while (at < s.st_size) {
-    if (::sendfile(to, from.get(), &at, static_cast<std::size_t>(s.st_size - at)) <= 0) return false;
+    if (::sendfile(to, from.get(), &at, static_cast<std::size_t>(s.st_size - at)) <= 0)
+      return false;
   }
   return true;
 }

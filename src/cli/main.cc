@@ -208,13 +208,13 @@ void add_adapt(CLI::App& app, AdaptOptions& options) {
       ->check(CLI::IsMember({"stdout", "stderr"}));
 }
 
-// `run [OPTIONS] -- SCRIPT` is `run [OPTIONS] SCRIPT`, and so with `call` and `exec`; CLI11 has another
-// meaning for the dashes. Takes them out and returns the new count.
+// `run [OPTIONS] -- SCRIPT` is `run [OPTIONS] SCRIPT`, and so with `call` and `exec`; CLI11 has
+// another meaning for the dashes. Takes them out and returns the new count.
 int drop_end_of_options(int argc, char** argv) {
   constexpr const char* kTakeCommands[] = {"run", "call", "exec"};
-  if (argc < 3 || std::ranges::none_of(kTakeCommands, [&](const char* name) {
-        return std::strcmp(argv[1], name) == 0;
-      })) {
+  if (argc < 3 ||
+      std::ranges::none_of(
+          kTakeCommands, [&](const char* name) { return std::strcmp(argv[1], name) == 0; })) {
     return argc;
   }
   for (int i = 2; i < argc && argv[i][0] == '-'; ++i) {
