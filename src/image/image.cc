@@ -177,10 +177,16 @@ Checked Check::region(const ImageRegion& r) const {
   if ((r.flags & ~(kRegionPopulate | kRegionPatched)) != 0) {
     return wrong("unknown flags of a region");
   }
+  // Such a region is writable while a program starts: never one that is executable, too.
+  if ((r.flags & kRegionPatched) != 0 &&
+      ((r.protection & (PROT_WRITE | PROT_EXEC)) != 0 || r.source != kSourceImage)) {
+    return wrong("a region that isn't to be patched");
+  }
   return {};
 }
 
 Checked Check::source(const ImageRegion& r) const {
+  if (r.source >= kSourceImage && r.descriptor != 0) return wrong("a region's descriptor");
   if (r.source == kSourceZeros) {
     return r.offset == 0 ? Checked{} : wrong("zeros have no offset");
   }
@@ -225,7 +231,7 @@ Checked Check::patches() {
     if (!fits(patch.address, size, kArenaHighest)) return wrong("a patch is outside");
     const ImageRegion* r = first_above(regions, patch.address);  // which has all of it: aligned
     if (r == nullptr || r->address > patch.address ||
-        ((r->protection & PROT_WRITE) == 0 && r->source != kSourceImage)) {
+        ((r->protection & PROT_WRITE) == 0 && (r->flags & kRegionPatched) == 0)) {
       return wrong("a patch isn't in memory that can be changed");
     }
     end = patch.address + size;
@@ -282,10 +288,20 @@ Checked Check::thread() {
 
 Checked Check::vdso() {
   const ImageVdso& v = h().vdso;
+  std::uint64_t end = 0;
+  bool is_last = false;
+  for (const std::uint64_t size : v.part_sizes) {
+    if (!is_paged(size) || !fits(end, size, v.size) || (is_last && size != 0)) {
+      return wrong("its vDSO's parts");
+    }
+    is_last = size == 0;
+    end += size;
+  }
+  if (end != v.size) return wrong("its vDSO's parts");
   if (v.size != h().conditions.vdso_size) return wrong("its vDSO's size");
   if (v.size == 0) return v.address == 0 && v.code == 0 ? Checked{} : wrong("its vDSO");
-  if (!is_paged(v.address) || !is_paged(v.size) || !in_arena(v.address, v.size) ||
-      !is_paged(v.code) || v.code < v.address || v.code - v.address >= v.size) {
+  if (!is_paged(v.address) || !in_arena(v.address, v.size) || !is_paged(v.code) ||
+      v.code < v.address || v.code - v.address >= v.size) {
     return wrong("its vDSO");
   }
   const ImageRegion* r = first_above(table<ImageRegion>(h().regions), v.address);

@@ -115,7 +115,8 @@ TEST_F(ImageReader, Tables) {
   EXPECT_EQ(changed([](H& h) { h.regions.count = ~0ULL; }), "its regions' table");
   EXPECT_EQ(changed([](H& h) { h.files.count = kMaxFiles + 1; }), "its files' table");
   EXPECT_EQ(changed([](H& h) { h.files.offset = h.regions.offset; }), "its files' table");
-  EXPECT_EQ(changed([](H& h) { ++h.patches.count; }), "its slides' table");
+  EXPECT_EQ(changed([](H& h) { ++h.patches.count; }), "its files' table");
+  EXPECT_EQ(changed([](H& h) { h.context_bytes = h.total_bytes; }), "its context's size");
   EXPECT_EQ(changed([](H& h) { h.slides.count = 1ULL << 61; }), "its slides' table");
   EXPECT_EQ(changed([](H& h) { h.strings.count = h.total_bytes; }), "its strings");
   EXPECT_EQ(changed([](H& h) { --h.strings.count; }), "its last string doesn't end");
@@ -155,8 +156,17 @@ TEST_F(ImageReader, Regions) {
   EXPECT_EQ(region(3, [](R& r) { r.address += 8; }), "a region isn't whole pages");
   EXPECT_EQ(region(1, [](R& r) { r.protection = 7; }), "a region's protection");
   EXPECT_EQ(region(1, [](R& r) { r.protection = 8; }), "a region's protection");
-  EXPECT_EQ(region(1, [](R& r) { r.flags = 2; }), "unknown flags of a region");
-  EXPECT_EQ(region(1, [](R& r) { r.reserved = 1; }), "unknown flags of a region");
+  EXPECT_EQ(region(1, [](R& r) { r.flags = 4; }), "unknown flags of a region");
+  const std::string not_patched = "a region that isn't to be patched";
+  EXPECT_EQ(region(1, [](R& r) { r.flags = kRegionPatched; }), not_patched) << "executable";
+  EXPECT_EQ(region(2, [](R& r) { r.flags = kRegionPatched; }), not_patched) << "writable";
+  EXPECT_EQ(region(2,
+                   [](R& r) {
+                     r.flags = kRegionPatched;
+                     r.protection = PROT_READ;
+                   }),
+            "its thread pointer")
+      << "and no more of the region";
 }
 
 TEST_F(ImageReader, SourcesOfRegions) {
@@ -167,6 +177,8 @@ TEST_F(ImageReader, SourcesOfRegions) {
   EXPECT_EQ(region(2, [](R& r) { r.offset = ~0ULL << 12; }), "a region's contents are outside");
   EXPECT_EQ(region(0, [](R& r) { r.offset += kPageSize; }), "a region is behind its file's end");
   EXPECT_EQ(file(0, [](ImageFile& f) { f.size = ~0ULL; }), "a region is behind its file's end");
+  EXPECT_EQ(region(0, [](R& r) { r.descriptor = 1; }), "a region's descriptor");
+  EXPECT_EQ(region(1, [](R& r) { r.descriptor = 1; }), "a region's descriptor");
   EXPECT_EQ(region(0, [](R& r) { r.source = 1; }), "a region's file");
   EXPECT_EQ(region(0, [](R& r) { r.source = 3; }), "a region's file");
 }
@@ -182,7 +194,8 @@ TEST_F(ImageReader, Patches) {
             "a patch isn't in memory that can be changed");
   EXPECT_EQ(patch(0, [](P& p) { p.address = 0x400'100; }),
             "a patch isn't in memory that can be changed");
-  EXPECT_EQ(patch(0, [](P& p) { p.address = kTestArena + 0x100; }), "accepted") << "a private copy";
+  EXPECT_EQ(patch(0, [](P& p) { p.address = kTestArena + 0x100; }),
+            "a patch isn't in memory that can be changed");
 }
 
 TEST_F(ImageReader, Slides) {
@@ -227,7 +240,12 @@ TEST_F(ImageReader, TheThread) {
 
 TEST_F(ImageReader, TheVdso) {
   using H = ImageHeader;
-  EXPECT_EQ(changed([](H& h) { h.vdso.size += kPageSize; }), "its vDSO's size");
+  EXPECT_EQ(changed([](H& h) { h.conditions.vdso_size += kPageSize; }), "its vDSO's size");
+  EXPECT_EQ(changed([](H& h) { h.vdso.size += kPageSize; }), "its vDSO's parts");
+  EXPECT_EQ(changed([](H& h) { h.vdso.part_sizes[0] += kPageSize; }), "its vDSO's parts");
+  EXPECT_EQ(changed([](H& h) { h.vdso.part_sizes[2] = ~0ULL << 12; }), "its vDSO's parts");
+  EXPECT_EQ(changed([](H& h) { std::swap(h.vdso.part_sizes[1], h.vdso.part_sizes[2]); }),
+            "its vDSO's parts");
   EXPECT_EQ(changed([](H& h) { h.vdso.address = 0x7fff'0000'0000; }), "its vDSO");
   EXPECT_EQ(changed([](H& h) { h.vdso.code = h.vdso.address + h.vdso.size; }), "its vDSO");
   EXPECT_EQ(changed([](H& h) {

@@ -52,7 +52,7 @@ inline ImageParts TestMemory::parts() const {
   h.objects = 3;
   const std::uint64_t data_begin = kTestArena + 0x1000;
   h.thread = {data_begin + 0x100, data_begin + 0x200, data_begin + 0x300, 24, 0, 0, 0};
-  h.vdso = {kTestArena + 0x80'0000, 0x6000, kTestArena + 0x80'4000};
+  h.vdso = {kTestArena + 0x80'0000, 0x6000, kTestArena + 0x80'4000, {0x4000, 0x2000}};
   h.conditions.vdso_size = h.vdso.size;
 
   parts.files = {{"/usr/bin/program", {.size = 0x1800, .flags = kFileProgram | kFileMapped}},

@@ -2,6 +2,7 @@
 #include "image/writer.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
@@ -228,6 +229,12 @@ Writer::Done Writer::lay_out() {
   if (header_.total_bytes > kMaxImageBytes) return os::failed_with(EFBIG, kOperation);
   for (ImageRegion& region : regions_) {
     if (region.source < files_.size()) region.descriptor = files_[region.source].descriptor;
+    const auto patch =
+        std::ranges::lower_bound(parts_.patches, region.address, {}, &ImagePatch::address);
+    const bool has_patch =
+        patch != parts_.patches.end() && patch->address - region.address < region.size;
+    region.flags &= ~kRegionPatched;
+    if (has_patch && (region.protection & PROT_WRITE) == 0) region.flags |= kRegionPatched;
   }
   header_.regions = append(regions_);
   header_.patches = append(parts_.patches);

@@ -20,7 +20,7 @@ struct RegionPart {
   std::uint64_t address = 0;
   std::uint64_t size = 0;        // whole pages
   std::uint32_t protection = 0;  // PROT_*
-  std::uint32_t flags = 0;       // kRegion*
+  std::uint32_t flags = 0;       // kRegion*; kRegionPatched is set as the patches need it
   // The pages are those of this file, an index into ImageParts::files. Without a file they are
   // `bytes`, and zeros behind their end.
   std::optional<std::uint32_t> file;

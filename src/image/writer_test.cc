@@ -113,6 +113,22 @@ TEST_F(Writer, LongRowsOfZerosAreLeftOut) {
   EXPECT_EQ(rows, expected);
 }
 
+// Writable only while the program starts, and only where something is to be changed.
+TEST_F(Writer, RegionsWithPatchesAreKnown) {
+  std::vector<std::uint8_t> bytes(100 * kPageSize);
+  bytes[1] = bytes[99 * kPageSize] = 1;
+  auto parts = memory.parts();
+  const std::uint64_t at = kTestArena + 0x20'0000;
+  parts.regions.push_back({at, bytes.size(), PROT_READ, kRegionPatched, {}, 0, bytes});
+  parts.patches.push_back({at + 8, PatchRole::auxv, 0});
+  const auto written_bytes = written(std::move(parts));
+  const auto image = Image::open(written_bytes);
+  ASSERT_TRUE(image);
+  std::vector<std::uint32_t> flags;
+  for (const ImageRegion& region : image->regions()) flags.push_back(region.flags);
+  EXPECT_EQ(flags, (std::vector<std::uint32_t>{0, 0, 0, 0, kRegionPatched, 0, 0}));
+}
+
 TEST_F(Writer, EqualRegionsShareTheirContents) {
   auto parts = memory.parts();
   const std::uint64_t before = written(memory.parts()).size();
