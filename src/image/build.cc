@@ -11,11 +11,18 @@
 #include <chrono>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "image/capture.h"
+#include "image/closure.h"
+#include "image/diagnostics.h"
 #include "image/eligible.h"
+#include "image/library_cache.h"
+#include "image/loader_facts.h"
+#include "image/mapped_file.h"
+#include "image/pack.h"
 #include "image/patches.h"
 #include "image/writer.h"
 
@@ -159,6 +166,7 @@ Result<ImageParts> make_parts(const std::string& path, Capture& capture,
   header.start = capture.start;
   header.entry = capture.entry;
   header.program_headers = capture.program_headers;
+  header.program_header_count = capture.program_header_count;
   header.loader_base = capture.loader_base;
   header.unmap_gadget = capture.unmap_gadget;
   header.objects = static_cast<std::uint32_t>(capture.objects.size());
@@ -176,6 +184,62 @@ std::unexpected<BuildFailure> refuse(Refusal refusal, Error error) {
   return std::unexpected(BuildFailure{refusal, std::move(error)});
 }
 
+// How many libraries the program links; 0 if that can't be said.
+std::size_t count_libraries(const std::string& path) {
+  const auto facts = ask_loader(kLoaderPath);
+  if (!facts) return 0;
+  const auto cache_file = MappedFile::open(kLibraryCachePath);
+  Diagnostics diagnostics;
+  std::optional<LibraryCache> cache;
+  if (cache_file) cache = LibraryCache::read(cache_file->bytes(), *facts, diagnostics);
+  ClosureRequest request;
+  request.program = path;
+  request.facts = &*facts;
+  if (cache) request.cache = &*cache;
+  const auto closure = resolve_closure(request);
+  return closure ? closure->objects.size() : 0;
+}
+
+// From here on packing pays: fewer mappings and pages, for a linker of our own.
+constexpr std::size_t kManyLibraries = 100;
+
+Result<Capture> capture_as_wanted(const std::string& path, const BuildOptions& options,
+                                  const CaptureOptions& capturing, std::uint32_t& packed) {
+  const bool pack = options.packing == Packing::always || (options.packing == Packing::by_number &&
+                                                           count_libraries(path) >= kManyLibraries);
+  if (pack) {
+    auto result = capture_packed(path, capturing);
+    if (result) {
+      packed = static_cast<std::uint32_t>(result->summary.packed);
+      return std::move(result->capture);
+    }
+    if (options.packing == Packing::always) return std::unexpected(result.error());
+  }
+  return capture_program(path, capturing);
+}
+
+// A second capture says what differs from start to start. Of a program that takes long to link that
+// is another one's, with the same ld.so and C library.
+Result<std::vector<ImagePatch>> find_patches(const std::string& path, const Capture& captured,
+                                             bool is_packed, CaptureOptions capturing) {
+  constexpr int kOtherArguments = 3;
+  constexpr const char* kProbe = "/usr/bin/true";
+  if (!is_packed && captured.objects.size() < kManyLibraries) {
+    capturing.arguments = kOtherArguments;
+    const auto second = capture_program(path, capturing);
+    if (!second) return std::unexpected(second.error());
+    return derive_patches(captured, *second);
+  }
+  const auto first = capture_program(kProbe, capturing);
+  if (!first) return std::unexpected(first.error());
+  capturing.arguments = kOtherArguments;
+  const auto second = capture_program(kProbe, capturing);
+  if (!second) return std::unexpected(second.error());
+  const auto patches = derive_patches(*first, *second);
+  if (!patches) return std::unexpected(patches.error());
+  return transfer_patches(*first, *patches, captured);
+}
+
 }  // namespace
 
 std::expected<os::Fd, BuildFailure> build_image(const std::string& path,
@@ -187,15 +251,14 @@ std::expected<os::Fd, BuildFailure> build_image(const std::string& path,
   CaptureOptions capturing;
   capturing.arena = draw_arena(capturing.arena_size);
   capturing.stack_limit = options.stack_limit;
-  auto first = capture_program(path, capturing);
-  if (!first) return refuse(Refusal::not_linked, first.error());
-  capturing.arguments = 3;
-  const auto second = capture_program(path, capturing);
-  if (!second) return refuse(Refusal::not_linked, second.error());
-  auto patches = derive_patches(*first, *second);
+  std::uint32_t packed = 0;
+  auto captured = capture_as_wanted(path, options, capturing, packed);
+  if (!captured) return refuse(Refusal::not_linked, captured.error());
+  auto patches = find_patches(path, *captured, packed != 0, capturing);
   if (!patches) return refuse(Refusal::not_understood, patches.error());
-  auto parts = make_parts(path, *first, std::move(*patches));
+  auto parts = make_parts(path, *captured, std::move(*patches));
   if (!parts) return refuse(Refusal::stale, parts.error());
+  parts->header.packed = packed;
   parts->header.build_us = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begun).count());
   auto image = write_image(std::move(*parts));

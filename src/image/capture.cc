@@ -105,11 +105,11 @@ Result<void> Capturer::find_start() {
 Result<void> Capturer::place(Registers& registers) {
   const bool anywhere = registers.rdi == 0 && (registers.r10 & MAP_FIXED) == 0;
   if (!anywhere) return {};
-  const auto at = arena_.take(registers.rsi);
+  const int fd = static_cast<int>(registers.r8);
+  const auto at = fd >= 0 ? arena_.take(registers.rsi) : arena_.take_memory(registers.rsi);
   if (at == 0) return os::failed_with(ENOMEM, "find room for the libraries of", path_);
   registers.rdi = at;
   registers.r10 |= kMapFixedNoReplace;
-  const int fd = static_cast<int>(registers.r8);
   if (fd >= 0) bases_.emplace(fd, at);
   return tracee_->set_registers(registers);
 }

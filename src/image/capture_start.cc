@@ -37,7 +37,8 @@ using os::Result;
                           const_cast<char*>("x"));
   argv[0] = const_cast<char*>(path.c_str());
   argv.push_back(nullptr);
-  char* environment[] = {nullptr};
+  char* bind_now = options.bind_now ? const_cast<char*>("LD_BIND_NOW=1") : nullptr;
+  char* environment[] = {bind_now, nullptr};
   if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0 || !install_capture_filter()) ::_exit(126);
   ::execve(path.c_str(), argv.data(), environment);
   ::_exit(127);
@@ -98,6 +99,9 @@ Result<Kernel> read_auxv(Tracee& tracee, Capture& capture) {
         break;
       case AT_PHDR:
         kernel.program_headers = value;
+        break;
+      case AT_PHNUM:
+        capture.program_header_count = value;
         break;
       case AT_ENTRY:
         kernel.entry = value;
@@ -177,6 +181,14 @@ std::uint64_t Arena::take(std::uint64_t size) {
   if (pages == 0 || pages > end_ - next_ || end_ - next_ - pages < kPageSize) return 0;
   const auto at = next_;
   next_ += pages + kPageSize;
+  return at;
+}
+
+std::uint64_t Arena::take_memory(std::uint64_t size) {
+  const auto pages = (size + kPageSize - 1) & ~(kPageSize - 1);
+  if (pages == 0 || pages > memory_end_ - memory_next_) return 0;
+  const auto at = memory_next_;
+  memory_next_ += pages;
   return at;
 }
 
