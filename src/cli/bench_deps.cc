@@ -150,6 +150,7 @@ os::Result<void> DepsBench::first_start(DepsRow& row, const DepsStart& start) {
   const auto us = program->await_main();
   if (!us) return std::unexpected(us.error());
   row.samples.push_back(*us);
+  row.processor.push_back(program->processor_us());
   const auto alone = program->memory();
   if (!alone) return std::unexpected(alone.error());
   row.alone = *alone;
@@ -167,6 +168,7 @@ os::Result<void> DepsBench::start_again(DepsRow& row, const DepsStart& start) {
   const auto us = program->await_main();
   if (!us) return std::unexpected(us.error());
   row.samples.push_back(*us);
+  row.processor.push_back(program->processor_us());
   const auto ended = program->finish();
   return ended ? os::Result<void>() : std::unexpected(ended.error());
 }

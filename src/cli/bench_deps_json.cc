@@ -33,6 +33,7 @@ Json row_json(const DepsRow& row) {
                         {"third_quartile", s.third_quartile},
                         {"p90", s.p90}};
   json["samples_us"] = row.samples;
+  json["processor_us"] = row.processor;
   if (row.build_us) json["build_us"] = *row.build_us;
   json["alone"] = memory_json(row.alone);
   json["together"] = memory_json(row.together.memory);

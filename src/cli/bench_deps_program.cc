@@ -93,6 +93,13 @@ os::Result<double> DepsProgram::await_main() {
                                      ended->err.substr(0, ended->err.find('\n'))));
 }
 
+double DepsProgram::processor_us() const {
+  std::ifstream file(fmt::format("/proc/{}/schedstat", process_.pid()));
+  double ns = 0;
+  file >> ns;
+  return file ? ns / 1e3 : 0;
+}
+
 os::Result<DepsMemory> DepsProgram::memory() const {
   const std::string directory = fmt::format("/proc/{}/", process_.pid());
   std::ifstream maps(directory + "maps");

@@ -29,6 +29,8 @@ class DepsProgram {
 
   // Waits until it is in main: µs from just before the process was made until then.
   os::Result<double> await_main();
+  // µs for which it has had a processor; 0 if the kernel doesn't count that.
+  double processor_us() const;
   os::Result<DepsMemory> memory() const;
   // Lets it go on to its end; what it has printed.
   os::Result<std::string> finish();

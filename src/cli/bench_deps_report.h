@@ -29,6 +29,7 @@ struct DepsRow {
   const DepsWayKind* way = nullptr;
   std::string absent{};              // why it was not measured
   std::vector<double> samples{};     // µs to main, one for each round
+  std::vector<double> processor{};   // µs of these for which it had a processor
   std::optional<double> build_us{};  // of the image
   DepsMemory alone{};
   DepsTogether together{};

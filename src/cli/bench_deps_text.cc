@@ -20,7 +20,7 @@ std::string mib(double kib) { return fmt::format("{:>{}.2f}", kib / kKibPerMib, 
 
 std::string times_table(const DepsReport& report) {
   std::string text = fmt::format("From the call to main, ms\n  {:{}}", "", kLabelWidth);
-  for (const char* head : {"starts", "minimum", "median", "p90", "spread", "build"}) {
+  for (const char* head : {"starts", "minimum", "median", "p90", "spread", "on cpu", "build"}) {
     text += fmt::format("{:>{}}", head, kWidth);
   }
   text += "\n";
@@ -30,6 +30,7 @@ std::string times_table(const DepsReport& report) {
     text += fmt::format("  {:{}}{:>{}}{}{}{}{:>{}}", row.way->label, kLabelWidth, s.count, kWidth,
                         ms(s.minimum), ms(s.median), ms(s.p90),
                         fmt::format("{:.0f}%", s.spread() * 100), kWidth);
+    text += ms(measure::summarize(row.processor).median);
     text += row.build_us ? ms(*row.build_us) : "";
     text += "\n";
   }

@@ -54,7 +54,8 @@ struct Capture {
   std::vector<std::string> files_opened;  // by ld.so, in this order; ld.so.cache included
   std::vector<std::string> files_absent;  // that it looked for in vain
   std::uint64_t arena_begin = 0, arena_end = 0;
-  std::uint64_t start = 0, entry = 0, program_headers = 0, loader_base = 0, unmap_gadget = 0;
+  std::uint64_t start = 0, entry = 0, loader_base = 0, unmap_gadget = 0;
+  std::uint64_t program_headers = 0, program_header_count = 0;
   ImageThread thread;
   ImageConditions conditions;
   ImageVdso vdso;

@@ -100,6 +100,9 @@ Result<Kernel> read_auxv(Tracee& tracee, Capture& capture) {
       case AT_PHDR:
         kernel.program_headers = value;
         break;
+      case AT_PHNUM:
+        capture.program_header_count = value;
+        break;
       case AT_ENTRY:
         kernel.entry = value;
         break;

@@ -92,6 +92,7 @@ def check_report(report, where):
         check(summary["n"] == 2 and order == sorted(order) and order[0] > 0,
               f"{where}: {name}: {summary}")
         check(len(way["samples_us"]) == 2, f"{where}: {name}: {way['samples_us']}")
+        check(len(way["processor_us"]) == 2, f"{where}: {name}: {way['processor_us']}")
         check_memory(way["alone"], f"{where}: {name} alone")
         check_memory(way["together"], f"{where}: {name} together")
         check(way["together"]["processes"] == 3 and not way["pss_of_all_reckoned"],
@@ -205,6 +206,22 @@ def check_interrupted(cache):
     tools.rmdir()
 
 
+def check_failing_linker(cache):
+    """What it says is told, nothing is kept, and what was started has ended."""
+    tools = cache / "tools"
+    tools.mkdir()
+    linker = tools / "ld"
+    linker.write_text("#!/bin/sh\necho 'ld: out of luck' >&2\nexit 3\n")
+    linker.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+    done = bench(cache, "--libs", "20", "--graph", "star", "--rounds", "0", env=environment)
+    said = "exited with 3" in done.stderr and "ld: out of luck" in done.stderr
+    check(done.returncode == 1 and said and not done.stdout, f"a linker that fails: {done}")
+    check(not list(cache.glob("*star-20*")), "a linker that fails: something is left")
+    check_no_child("a linker that fails")
+    shutil.rmtree(tools)
+
+
 def check_bad_use(cache):
     for arguments in (["--libs", "0"], ["--libs", "99999"], ["--funcs", "1"], ["--graph", "ring"],
                       ["--deps", "0"], ["--ways", "none"], ["--max-page-size", "5"], ["word"],
@@ -226,6 +243,7 @@ with tempfile.TemporaryDirectory() as temporary:
         check_kind(one, pathlib.Path(temporary))
     check_wrong_link(pathlib.Path(temporary))
     check_interrupted(pathlib.Path(temporary))
+    check_failing_linker(pathlib.Path(temporary))
     check_bad_use(pathlib.Path(temporary))
 for problem in problems:
     print(problem)
