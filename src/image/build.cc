@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "image/bind.h"
 #include "image/capture.h"
 #include "image/checksum.h"
 #include "image/closure.h"
@@ -269,6 +270,7 @@ Result<Differences> find_differences(const std::string& path, const Capture& cap
     if (!second) return std::unexpected(second.error());
     return compare_captures(captured, *second);
   }
+  capturing.linked = nullptr;
   const auto first = capture_program(kProbe, capturing);
   if (!first) return std::unexpected(first.error());
   const auto second = capture_otherwise(kProbe);
@@ -291,6 +293,7 @@ std::expected<os::Fd, BuildFailure> build_image(const std::string& path,
   CaptureOptions capturing;
   capturing.arena = draw_arena(capturing.arena_size);
   capturing.stack_limit = options.stack_limit;
+  capturing.linked = bind_all;
   std::uint32_t packed = 0;
   auto captured = capture_as_wanted(path, options, capturing, packed);
   if (!captured) return refuse(Refusal::not_linked, captured.error());
