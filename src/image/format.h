@@ -47,10 +47,11 @@ struct ImageRegion {
   std::uint32_t source = 0;      // kSource*, or an index into the files
   std::uint32_t protection = 0;  // PROT_*
   std::uint32_t flags = 0;       // kRegion*
-  std::uint32_t reserved = 0;
+  std::uint32_t descriptor = 0;  // with a file: its place among the descriptors of a map answer
 };
 
 inline constexpr std::uint32_t kRegionPopulate = 1;  // its pages are touched at each start
+inline constexpr std::uint32_t kRegionPatched = 2;   // patches lie in it, and it isn't writable
 
 // A file that the image was made from. It is stale once one of them isn't what it was.
 struct ImageFile {
@@ -123,9 +124,10 @@ struct ImageConditions {
 
 // The vDSO with its data pages, which is moved to where captured code expects it.
 struct ImageVdso {
-  std::uint64_t address = 0;  // of the lowest of its mappings
-  std::uint64_t size = 0;     // of all
-  std::uint64_t code = 0;     // AT_SYSINFO_EHDR
+  std::uint64_t address = 0;         // of the lowest of its mappings
+  std::uint64_t size = 0;            // of all
+  std::uint64_t code = 0;            // AT_SYSINFO_EHDR
+  std::uint64_t part_sizes[4] = {};  // of its mappings, from below; together `size`
 };
 
 struct ImageHeader {
@@ -137,20 +139,24 @@ struct ImageHeader {
   std::uint64_t key[2] = {};      // what it was made from and under which conditions, see image_key
   std::uint64_t arena_begin = 0;  // all regions but those of a program with fixed addresses
   std::uint64_t arena_end = 0;
-  ImageTable regions;                 // ImageRegion, by address
-  ImageTable files;                   // ImageFile; the program first
-  ImageTable patches;                 // ImagePatch, by address
-  ImageTable slides;                  // ImageSlide, by offset
-  ImageTable strings;                 // bytes, each string ends with a zero byte
-  std::uint64_t start = 0;            // ld.so's `_dl_start_user`, past its first instruction
-  std::uint64_t entry = 0;            // the program's own start, which ld.so goes to
-  std::uint64_t program_headers = 0;  // AT_PHDR
-  std::uint64_t loader_base = 0;      // AT_BASE
-  std::uint64_t unmap_gadget = 0;     // munmap in the captured ld.so: the last call of the restorer
-  std::uint32_t mapped_files = 0;     // files with kFileMapped
-  std::uint32_t objects = 0;          // link maps
-  std::uint32_t packed = 0;           // of those: moved together
-  std::uint32_t reserved = 0;
+  // All that a restorer reads: header, regions, patches, the first file.
+  std::uint64_t context_bytes = 0;
+  ImageTable regions;                      // ImageRegion, by address
+  ImageTable patches;                      // ImagePatch, by address
+  ImageTable files;                        // ImageFile; the program first
+  ImageTable slides;                       // ImageSlide, by offset
+  ImageTable strings;                      // bytes, each string ends with a zero byte
+  std::uint64_t start = 0;                 // ld.so's `_dl_start_user`, past its first instruction
+  std::uint64_t entry = 0;                 // the program's own start, which ld.so goes to
+  std::uint64_t program_headers = 0;       // AT_PHDR
+  std::uint64_t program_header_count = 0;  // AT_PHNUM
+  std::uint64_t loader_base = 0;           // AT_BASE
+  std::uint64_t unmap_gadget = 0;  // munmap in the captured ld.so: the last call of the restorer
+  std::uint32_t mapped_files = 0;  // files with kFileMapped
+  std::uint32_t objects = 0;       // link maps
+  std::uint32_t packed = 0;        // of those: moved together
+  // The largest alignment of a segment, a power of two: the image moves by multiples of it.
+  std::uint32_t alignment = static_cast<std::uint32_t>(kPageSize);
   ImageThread thread;
   ImageConditions conditions;
   ImageVdso vdso;

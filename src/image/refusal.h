@@ -19,6 +19,7 @@ namespace prewarm::image {
   X(damaged, "the image is damaged")                                                           \
   X(other_version, "the loader service or the image is of another version")                    \
   X(not_allowed, "the loader service serves another user")                                     \
+  X(other_root, "the loader service is in another root or mount namespace")                    \
   X(too_busy, "the loader service has reached one of its limits")                              \
   X(loader_variables, "an environment variable that ld.so looks at is set")                    \
   X(no_descriptors, "there are no free descriptors")                                           \
