@@ -348,6 +348,8 @@ def caches():
         plain(b"libz.so.1"),
         plain(b"libx.so.10"),
         plain(b"libx.so.9"),
+        fast(b"libquick.so", 1),
+        fast(b"libquick.so", 0),
         plain(b"libold.so", here, 1 << 2, b"avx512_1/"),
         plain(b"libold.so"),
         fast(b"libfast.so", 0),
