@@ -206,6 +206,16 @@ def check_interrupted(cache):
     tools.rmdir()
 
 
+def check_environment(cache):
+    """Variables that say how to link are the bench's own."""
+    libraries = ["--libs", str(LIBS), "--ways", "stock,static"]
+    bench(cache, *libraries, "--rounds", "0")
+    environment = {**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"}
+    done = bench(cache, *libraries, "--rounds", "2", "--json", "-", env=environment)
+    absent = [way for way in json.loads(done.stdout)["ways"] if "absent" in way]
+    check(done.returncode == 0 and not absent, f"LD_TRACE_LOADED_OBJECTS: {done}")
+
+
 def check_failing_linker(cache):
     """What it says is told, nothing is kept, and what was started has ended."""
     tools = cache / "tools"
@@ -243,6 +253,7 @@ with tempfile.TemporaryDirectory() as temporary:
         check_kind(one, pathlib.Path(temporary))
     check_wrong_link(pathlib.Path(temporary))
     check_interrupted(pathlib.Path(temporary))
+    check_environment(pathlib.Path(temporary))
     check_failing_linker(pathlib.Path(temporary))
     check_bad_use(pathlib.Path(temporary))
 for problem in problems:
