@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Writes the seeds of all fuzzers: fuzz/make_seeds.py [DIRECTORY] (default: corpus beside this file).
 
-The layouts are those of src/launch/wire.h, settings.h, profile.h, <elf.h> and, of rows of operations, what
+The layouts are those of src/launch/wire.h, settings.h, profile.h, src/image/format.h, <elf.h> and, of rows of operations, what
 fuzz_chain.cc reads; when one changes, change it here and run this again. Files of other names in the corpus (inputs that once failed) are left alone.
 """
 
@@ -149,6 +149,229 @@ def programs():
     yield "far-headers", good[:32] + struct.pack("<Q", (1 << 64) - 56) + good[40:]
     yield "many-headers", good[:56] + b"\xff\xff" + good[58:]
     yield "script", b"#!/bin/sh\nexit 0\n"
+    yield "empty", b""
+
+
+# ---- Libraries: <elf.h>, all that src/image/elf_file.h reads --------------------------------------
+
+DT = dict(
+    NEEDED=1, PLTRELSZ=2, HASH=4, STRTAB=5, SYMTAB=6, RELA=7, RELASZ=8, RELAENT=9, STRSZ=10, SYMENT=11, SONAME=14,
+    PLTREL=20, JMPREL=23, INIT_ARRAY=25, INIT_ARRAYSZ=27, RUNPATH=29, RELRSZ=35, RELR=36, RELRENT=37,
+    GNU_HASH=0x6FFFFEF5, VERSYM=0x6FFFFFF0, FLAGS_1=0x6FFFFFFB, VERDEF=0x6FFFFFFC, VERDEFNUM=0x6FFFFFFD,
+    VERNEED=0x6FFFFFFE, VERNEEDNUM=0x6FFFFFFF,
+)  # fmt: skip
+
+
+def gnu_hash(name):
+    value = 5381
+    for byte in name:
+        value = (value * 33 + byte) & 0xFFFFFFFF
+    return value
+
+
+def elf_hash(name):
+    value = 0
+    for byte in name:
+        value = (value << 4) + byte
+        value = (value ^ (value >> 24 & 0xF0)) & 0x0FFFFFFF
+    return value
+
+
+class Strings:
+    def __init__(self):
+        self.bytes = b"\0"
+
+    def add(self, value):
+        at = len(self.bytes)
+        self.bytes += value + b"\0"
+        return at
+
+
+def gnu_hash_table(names, first, buckets):
+    """Of names that are already in the order of their buckets."""
+    hashes = [gnu_hash(n) for n in names]
+    heads, chain, word = [0] * buckets, [], 0
+    for i, h in enumerate(hashes):
+        bucket = h % buckets
+        heads[bucket] = heads[bucket] or first + i
+        last = i + 1 == len(hashes) or hashes[i + 1] % buckets != bucket
+        chain.append(h & ~1 | last)
+        word |= 1 << (h & 63) | 1 << (h >> 6 & 63)
+    return struct.pack("<4IQ", buckets, first, 1, 6, word) + struct.pack(
+        f"<{buckets + len(chain)}I", *heads, *chain
+    )
+
+
+def library(tables="gnu", tags=(), without=(), patch=None, end=((0, 0),)):
+    """One segment with everything: needs exit@GLIBC_2.2.5, defines five symbols of two versions."""
+    names = Strings()
+    need_file, need_version = names.add(b"libc.so.6"), names.add(b"GLIBC_2.2.5")
+    soname, old, new = names.add(b"libx.so"), names.add(b"X_1"), names.add(b"X_2")
+    runpath = names.add(b"$ORIGIN/../lib")
+    defined = sorted([(b"one", 3), (b"one", 0x8002), (b"two", 3), (b"three", 1), (b"four", 2)],
+                     key=lambda d: gnu_hash(d[0]) % 3)  # fmt: skip
+    symbols = [(0, 0, 0, 0, 0, 0), (names.add(b"exit"), 0x12, 0, 0, 0, 0)]
+    symbols += [(names.add(n), 0x12, 0, 7, 0x40 + 8 * i, 8) for i, (n, _) in enumerate(defined)]
+    chain = [0] * len(symbols)
+    heads = [0, 0]
+    for i, (n, _) in enumerate(defined, 2):
+        bucket = elf_hash(n) % 2
+        chain[i], heads[bucket] = heads[bucket], i
+    parts = {
+        "STRTAB": names.bytes,
+        "SYMTAB": b"".join(struct.pack("<IBBHQQ", *s) for s in symbols),
+        "GNU_HASH": gnu_hash_table([n for n, _ in defined], 2, 3),
+        "HASH": struct.pack(f"<{4 + len(chain)}I", 2, len(chain), *heads, *chain),
+        "VERSYM": struct.pack(f"<{len(symbols)}H", 0, 4, *[v for _, v in defined]),
+        "VERNEED": struct.pack("<HHIII", 1, 1, need_file, 16, 0)
+        + struct.pack("<IHHII", elf_hash(b"GLIBC_2.2.5"), 0, 4, need_version, 0),
+        "VERDEF": b"".join(
+            struct.pack("<HHHHIII", 1, flag, index, 1, elf_hash(name), 20, following)
+            + struct.pack("<II", at, 0)
+            for flag, index, name, at, following in (
+                (1, 1, b"libx.so", soname, 28), (0, 2, b"X_1", old, 28), (0, 3, b"X_2", new, 0))
+        ),
+        "RELA": struct.pack("<QQq", 0x40, 8, 0x40) + struct.pack("<QQq", 0x48, 1 << 32 | 6, 0),
+        "JMPREL": struct.pack("<QQq", 0x50, 1 << 32 | 7, 0),
+        "RELR": struct.pack("<3Q", 0x40, 0b1011, 0x100),
+        "INIT_ARRAY": struct.pack("<2Q", 0x40, 0x48),
+    }  # fmt: skip
+    if tables == "gnu":
+        del parts["HASH"]
+    if tables == "old":
+        del parts["GNU_HASH"]
+    headers = 6
+    at = 64 + 56 * headers
+    where, body = {}, b""
+    for name, part in parts.items():
+        body += b"\0" * (-(at + len(body)) % 8)
+        where[name] = at + len(body)
+        body += part
+    body += b"\0" * (-(at + len(body)) % 8)
+    note = at + len(body)
+    body += struct.pack("<3I", 4, 8, 3) + b"GNU\0" + b"build-id"
+    dynamic = [(DT["NEEDED"], need_file), (DT["SONAME"], soname), (DT["RUNPATH"], runpath), (DT["FLAGS_1"], 8)]
+    dynamic += [(DT[name], where[name]) for name in parts]
+    dynamic += [(DT[size], len(parts[name])) for name, size in (
+        ("STRTAB", "STRSZ"), ("RELA", "RELASZ"), ("JMPREL", "PLTRELSZ"), ("RELR", "RELRSZ"),
+        ("INIT_ARRAY", "INIT_ARRAYSZ"))]  # fmt: skip
+    dynamic += [(DT["RELAENT"], 24), (DT["SYMENT"], 24), (DT["RELRENT"], 8), (DT["PLTREL"], 7)]
+    dynamic += [(DT["VERNEEDNUM"], 1), (DT["VERDEFNUM"], 3)]
+    dynamic = [d for d in dynamic if d[0] not in without] + [*tags, *end]
+    dynamic_at = at + len(body)
+    body += b"".join(struct.pack("<qQ", *d) for d in dynamic)
+    sections_at = at + len(body)
+    body += struct.pack("<IIQQQQIIQQ", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    body += struct.pack("<IIQQQQIIQQ", 0, 1, 2, 0x40, 0x40, 64, 0, 0, 32, 0)
+    size = at + len(body)
+
+    def segment(kind, offset, length, memory=None, align=8):
+        return struct.pack("<IIQQQQQQ", kind, 6, offset, offset, offset, length, memory or length, align)
+
+    table = segment(PT_LOAD, 0, size, size + 64, 4096) + segment(PT_DYNAMIC, dynamic_at, 16 * len(dynamic))
+    table += segment(4, note, 24) + segment(7, 0x40, 8, 16) + segment(0x6474E551, 0, 0) + segment(0x6474E552, 0, 64)
+    ident = b"\x7fELF\2\1\1" + b"\0" * 9
+    header = ident + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, sections_at, 0, 64, 56, headers, 64, 2, 0)
+    result = bytearray(header + table + body)
+    for name, offset, value in patch or ():
+        struct.pack_into("<I", result, where[name] + offset, value)
+    return bytes(result)
+
+
+def libraries():
+    good = library()
+    yield "gnu-hash", good
+    yield "old-hash", library("old")
+    yield "both-hashes", library("both")
+    yield "no-versions", library(without=(DT["VERSYM"],))
+    yield "no-needs", library(without=(DT["VERNEED"],))
+    yield "names-outside", library(tags=[(DT["STRSZ"], 1 << 63)])
+    yield "symbols-outside", library(tags=[(DT["SYMTAB"], (1 << 64) - 24)])
+    yield "relocations-outside", library(tags=[(DT["RELASZ"], 1 << 40)])
+    yield "calls-among-relocations", library(tags=[(DT["RELASZ"], 72)])
+    yield "relr-bits-first", library(patch=[("RELR", 0, 3)])
+    yield "relr-far", library(patch=[("RELR", 4, 1)])
+    yield "hash-circle", library("old", patch=[("HASH", 8 + 8 + 4 * i, 2) for i in range(7)])
+    yield "bucket-below", library(patch=[("GNU_HASH", 24, 1)])
+    yield "bucket-far", library(patch=[("GNU_HASH", 24, 0xFFFFFFFF)])
+    yield "no-buckets", library(patch=[("GNU_HASH", 0, 0)])
+    yield "odd-filter", library(patch=[("GNU_HASH", 8, 3)])
+    yield "wide-shift", library(patch=[("GNU_HASH", 12, 64)])
+    yield "need-circle", library(patch=[("VERNEED", 12, 0xFFFFFFF0)])
+    yield "entry-far", library(patch=[("VERNEED", 8, 0x7FFFFFFF)])
+    yield "definition-far", library(patch=[("VERDEF", 16, 0x7FFFFFFF)])
+    yield "version-unknown", library(patch=[("VERSYM", 4, 0x00090009)])
+    yield "no-end", library(end=())
+    yield "cut", good[:-200]
+    yield "program", program()
+    yield "empty", b""
+
+
+# ---- ld.so's cache of libraries: as src/image/library_cache.h reads it ------------------------------
+
+
+def cache_of(entries, subdirectories=(), magic=b"glibc-ld.so.cache1.1", count=None, order=2, extension=None,
+             sections=1, strings_at=0):  # fmt: skip
+    """Entries are (flags, name, path, capabilities), in the file's order: falling."""
+    entries_end = 48 + 24 * len(entries)
+    names, offsets = b"", {}
+    for value in [v for e in entries for v in e[1:3]] + list(subdirectories):
+        offsets[value] = entries_end + len(names) + strings_at
+        names += value + b"\0"
+    table = b"".join(
+        struct.pack("<iIIIQ", flags, offsets[name], offsets[path], 0, capabilities)
+        for flags, name, path, capabilities in entries
+    )
+    end = entries_end + len(names)
+    padding = b"\0" * (-end % 4)
+    at = end + len(padding)
+    list_at = at + 8 + 16
+    tail = struct.pack("<2I", 0xEAA42174, sections)
+    tail += struct.pack("<4I", 1, 0, list_at, 4 * len(subdirectories))
+    tail += struct.pack(f"<{len(subdirectories)}I", *(offsets[s] for s in subdirectories))
+    header = magic + struct.pack("<IIB3xI12x", len(entries) if count is None else count, len(names), order,
+                                 at if extension is None else extension)  # fmt: skip
+    return header + table + names + padding + tail
+
+
+def caches():
+    here, other, both = 0x0303, 0x0003, 1
+    levels = (b"x86-64-v2", b"x86-64-v3")
+
+    def plain(name, flags=here, capabilities=0, directory=b""):
+        return flags, name, b"/lib/" + directory + name, capabilities
+
+    def fast(name, number):
+        return plain(name, here, 1 << 62 | (number + 1) << 32 | number, b"glibc-hwcaps/" + levels[number] + b"/")
+
+    entries = [
+        plain(b"libz.so.1"),
+        plain(b"libx.so.10"),
+        plain(b"libx.so.9"),
+        plain(b"libold.so", here, 1 << 2, b"avx512_1/"),
+        plain(b"libold.so"),
+        fast(b"libfast.so", 0),
+        fast(b"libfast.so", 1),
+        plain(b"libfast.so"),
+        (other, b"libboth.so", b"/lib32/libboth.so", 0),
+        (both, b"libboth.so", b"/any/libboth.so", 0),
+        plain(b"libboth.so"),
+        plain(b"liba.so"),
+        (other, b"lib32.so", b"/lib32/lib32.so", 0),
+    ]
+    # Numbers come after all else, and the file is in falling order.
+    entries = [entries[-1], *entries[:-1]]
+    yield "some", cache_of(entries, levels)
+    yield "no-extension", cache_of(entries, levels, extension=0)
+    yield "far-extension", cache_of(entries, levels, extension=0xFFFFFFF0)
+    yield "many-extensions", cache_of(entries, levels, sections=0xFFFFFFFF)
+    yield "far-strings", cache_of(entries, levels, strings_at=1 << 20)
+    yield "too-many", cache_of(entries, levels, count=1 << 30)
+    yield "unordered", cache_of(entries[::-1], levels)
+    yield "other-version", cache_of(entries, levels, magic=b"glibc-ld.so.cache1.2")
+    yield "big-endian", cache_of(entries, levels, order=3)
+    yield "none", cache_of([])
+    yield "cut", cache_of(entries, levels)[:300]
     yield "empty", b""
 
 
@@ -313,12 +536,109 @@ def responses():
     yield "proto-too-long", b"\xff\xff\xff\xff\x0f"
 
 
+# ---- Images: src/image/format.h; the fuzzer makes magic, version, sizes and checksum right --------
+
+PAGE = 4096
+ARENA = 0x2000_0000_0000
+ZEROS, IN_IMAGE = 0xFFFFFFFF, 0xFFFFFFFE
+READ, WRITE, EXECUTE = 1, 2, 4
+MAPPED, PROGRAM, LOADER, ABSENT = 1, 2, 4, 8
+PATCHED = 2
+IMAGE_HEADER = struct.Struct("<8s2I2QQ2Q3Q10Q5Q4I7Q6Q7Q2Q16s")
+VDSO = ARENA + 0x90_0000
+
+
+def image(regions=(), files=None, patches=(), slides=(), contents=b"", total=None, header=None):
+    """Offsets of regions and slides count from the contents."""
+    names = b"/bin/x\0/lib/ld.so\0/etc/none\0"
+    if files is None:
+        files = [(0, 0x3000, PROGRAM, 0), (7, 0x1000, LOADER, 0), (18, 0, ABSENT, 0)]
+    counts = [(len(regions), 40), (len(patches), 16), (len(files), 56), (len(slides), 8), (len(names), 1)]
+    tables, at = [], IMAGE_HEADER.size
+    for count, size in counts:
+        tables += [at, count]
+        at = (at + count * size + 7) // 8 * 8
+    begin = (at + PAGE - 1) // PAGE * PAGE
+    fields = {
+        "arena": (ARENA, ARENA + 0x100_0000),
+        "start": (ARENA + 0x10, ARENA + 0x20, ARENA + 0x40, ARENA, ARENA + 0x30),
+        "mapped": sum(1 for f in files if f[2] & MAPPED),
+        "objects": (3, 1, PAGE),
+        "thread": (ARENA + 0x2000, ARENA + 0x2100, ARENA + 0x2200, 24, ARENA + 0x2300, 32, 0x53053053),
+        "vdso": (VDSO, 0x6000, VDSO + 0x4000, 0x4000, 0x2000, 0, 0),
+    } | (header or {})
+    pages = (len(contents) + PAGE - 1) // PAGE if total is None else total
+    data = IMAGE_HEADER.pack(
+        b"PWIMAGE", 1, IMAGE_HEADER.size, 0, 0, begin + pages * PAGE, 1, 2, *fields["arena"],
+        tables[4] + 56, *tables, *fields["start"], fields["mapped"], *fields["objects"],
+        *fields["thread"], 8 << 20, 0, 0, 0, 100, fields["vdso"][1], *fields["vdso"], 0, 0, b"",
+    )
+    for address, size, offset, source, protection, flags, descriptor in regions:
+        offset += begin if source == IN_IMAGE else 0
+        data += struct.pack("<3Q4I", address, size, offset, source, protection, flags, descriptor)
+    for address, role in patches:
+        data += struct.pack("<Q2I", address, role, 0)
+    for path, size, flags, descriptor in files:
+        data += struct.pack("<4Q2q2I", path, 1, 2, size, 3, 4, flags, descriptor)
+    for offset in slides:
+        data += struct.pack("<Q", begin + offset)
+    return (data + names).ljust(begin, b"\0") + contents if contents else data + names
+
+
+def images():
+    text = (ARENA, PAGE, 0, IN_IMAGE, READ | EXECUTE, 0, 0)
+    data = (ARENA + 0x2000, 2 * PAGE, PAGE, IN_IMAGE, READ | WRITE, 0, 0)
+    yield "small", image([text, data], total=3)
+    word = struct.pack("<Q", ARENA + 0x123)
+    contents = b"\xc3" * PAGE + word + bytes(0xFF5) + word
+    relro = (ARENA + 0x8000, PAGE, PAGE, IN_IMAGE, READ, PATCHED, 0)
+    patches = [(ARENA + 0x2400, 3), (ARENA + 0x2404, 2), (ARENA + 0x8010, 0)]
+    slides = [PAGE, PAGE + 0xFFD]
+    yield "everything", image(
+        [(0x40_0000, 2 * PAGE, PAGE, 0, READ | EXECUTE, 0, 1), (0x60_0000, PAGE, 0, 1, READ, 0, 0), text, data,
+         relro, (ARENA + 0x1_0000, 0x1000_0, 0, ZEROS, READ | WRITE, 1, 0)],
+        [(0, 0x3000, PROGRAM | MAPPED, 1), (7, 0x1000, LOADER | MAPPED, 0), (18, 0, ABSENT, 0)],
+        patches, slides, contents, 3, {"start": (ARENA + 0x10, 0x40_0000, 0x40_0040, ARENA, ARENA + 0x30)},
+    )
+    yield "no-vdso-no-rseq", image(
+        [text, data], total=3,
+        header={"vdso": (0,) * 7, "thread": (ARENA + 0x2000, ARENA + 0x2100, ARENA + 0x2200, 24, 0, 0, 0)},
+    )
+    yield "large-alignment", image([text, data], total=3, header={"objects": (3, 1, 1 << 21)})
+    yield "shared-contents", image([text, data, (ARENA + 0x8000, PAGE, 0, IN_IMAGE, READ, 0, 0)], total=3)
+    yield "overlap", image([text, (ARENA, *data[1:])], total=3)
+    yield "writable-and-executable", image([(*text[:4], 7, 0, 0), data], total=3)
+    yield "outside", image([text, (data[0], data[1], 1 << 40, *data[3:])], total=3)
+    yield "behind-the-file", image(
+        [(0x40_0000, PAGE, 3 * PAGE, 0, READ, 0, 0), text, data], [(0, 0x3000, 3, 0), (7, 0, LOADER, 0)], total=3
+    )
+    yield "overlapping-slides", image([text, data], slides=[PAGE, PAGE + 4], contents=contents, total=3)
+    yield "no-regions", image(total=1)
+    yield "vdso-in-a-region", image([text, data], total=3, header={"vdso": (ARENA + 0x1000, 0x6000, ARENA + 0x1000, 0x6000, 0, 0, 0)})
+
+
+def stored_images():
+    """src/image/stored_file.h; frames of RFC 8878 with one raw or repeated block."""
+    path = b"/bin/x"
+    raw = b"\x28\xb5\x2f\xfd\x20\x05" + (5 << 3 | 1).to_bytes(3, "little") + b"image"
+    row = b"\x28\xb5\x2f\xfd\x60\x00\x0f" + (4096 << 3 | 3).to_bytes(3, "little") + b"\0"
+    for name, frame, size in (
+        ("raw", raw, 5), ("row", row, 4096), ("too-short", raw, 6), ("too-long", row, 4095),
+        ("cut", raw[:-1], 5), ("two-frames", raw * 2, 10), ("no-frame", b"", 0),
+    ):
+        yield name, struct.pack("<8s2I8Q2I", b"PWSTORE", 1, 88, 0, 0, 1, 2, size, len(frame), 0, 0, 1, len(path)) + path + frame
+
+
 def main():
     corpus = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent / "corpus"
     kinds = {
         "fuzz_request": requests,
         "fuzz_settings": settings,
         "fuzz_elf": programs,
+        "fuzz_library": libraries,
+        "fuzz_image": images,
+        "fuzz_stored": stored_images,
+        "fuzz_library_cache": caches,
         "fuzz_profile": profiles,
         "fuzz_chain": chains,
         "fuzz_nailgun": nailgun,

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -120,12 +119,6 @@ std::uint64_t mask_bits(const sigset_t& set) {
   std::uint64_t bits;
   std::memcpy(&bits, &set, sizeof bits);
   return bits;
-}
-
-mode_t current_umask() {
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  return mask;
 }
 
 }  // namespace prewarm::bash

@@ -53,6 +53,4 @@ std::uint64_t ignored_now();
 
 std::uint64_t mask_bits(const sigset_t& set);
 
-mode_t current_umask();
-
 }  // namespace prewarm::bash

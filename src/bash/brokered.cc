@@ -11,6 +11,7 @@
 
 #include "bash/front.h"
 #include "coproc/proxy.h"
+#include "os/self.h"
 
 namespace prewarm::bash {
 
@@ -89,7 +90,7 @@ Front::Reason Front::broker_exec(const char* path, char* const* argv, char* cons
   request.env = env;
   request.descriptors = list;
   request.cwd = cwd_fd();
-  request.umask = current_umask();
+  request.umask = os::current_umask();
   sigset_t mask;
   sigset_t all;
   sigfillset(&all);

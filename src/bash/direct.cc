@@ -13,6 +13,7 @@
 #include "bash/redirections.h"
 #include "bash/words.h"
 #include "os/clock.h"
+#include "os/self.h"
 
 struct fd_bitmap;
 
@@ -178,7 +179,7 @@ void Front::fill_request(const Order& order, launch::LaunchRequest& request) {
   request.env = order.env;
   request.descriptors = order.descriptors;
   request.cwd = cwd_fd();
-  request.umask = current_umask();
+  request.umask = os::current_umask();
   request.signal_mask = mask_bits(top_level_mask);
   request.signal_ignored = ignored_after_restore(ignored_at_start_);
   request.set_up = order.set_up;

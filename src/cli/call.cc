@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <climits>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -20,6 +19,7 @@
 #include "coproc/declarations.h"
 #include "coproc/owner_client.h"
 #include "coproc/proxy.h"
+#include "os/self.h"
 #include "prewarm/command.h"
 
 namespace prewarm::cli {
@@ -28,12 +28,10 @@ namespace {
 constexpr int kNotFound = 127;
 constexpr int kNotExecutable = 126;
 
+// As it is, if it isn't known where that is.
 std::string absolute(const std::string& path) {
-  char real[PATH_MAX];
-  if (!path.starts_with('/') && ::getcwd(real, sizeof real) != nullptr) {
-    return std::string(real) + "/" + path;
-  }
-  return path;
+  std::string found = os::absolute_path(path);
+  return found.empty() ? path : found;
 }
 
 // The tool's file, as a shell finds it; empty, and said why with the status, if there is none.

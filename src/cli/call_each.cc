@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,6 +23,7 @@
 #include "cli/commands.h"
 #include "os/clock.h"
 #include "os/fd.h"
+#include "os/signal_queue.h"
 #include "prewarm/command.h"
 
 namespace prewarm::cli {
@@ -127,11 +127,7 @@ class Each {
   }
 
   int run() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) sigaddset(&set, number);
-    ::sigprocmask(SIG_BLOCK, &set, nullptr);
-    const os::Fd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    os::SignalQueue signals(os::signal_set({SIGINT, SIGTERM, SIGHUP, SIGCHLD}));
     while (!is_stopped() || under_way() > 0) {
       start_more();
       if (arguments_.ended() && under_way() == 0) break;
@@ -140,7 +136,7 @@ class Each {
         failed_ += 1;
         break;
       }
-      wait(signals.get());
+      wait(signals);
       progress_.show(done_, failed_, arguments_.total(), false);
     }
     progress_.show(done_, failed_, arguments_.total(), true);
@@ -225,10 +221,11 @@ class Each {
     if (!success) ++failed_;
   }
 
-  void wait(int signals) {
+  void wait(os::SignalQueue& signals) {
     const bool reads = !is_stopped() && under_way() < jobs_ && arguments_.wants_to_read();
-    pollfd polled[] = {
-        {owner_ ? owner_->fd() : -1, POLLIN, 0}, {signals, POLLIN, 0}, {reads ? 0 : -1, POLLIN, 0}};
+    pollfd polled[] = {{owner_ ? owner_->fd() : -1, POLLIN, 0},
+                       {signals.fd(), POLLIN, 0},
+                       {reads ? 0 : -1, POLLIN, 0}};
     ::poll(polled, 3, static_cast<int>(end_late_ones() / os::kNsPerMs));
     if (polled[0].revents != 0) take_answers();
     if (polled[1].revents != 0) take_signals(signals);
@@ -270,10 +267,9 @@ class Each {
     lost_ = true;
   }
 
-  void take_signals(int signals) {
-    signalfd_siginfo info;
-    while (::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-      const int number = static_cast<int>(info.ssi_signo);
+  void take_signals(os::SignalQueue& signals) {
+    while (const auto info = signals.next()) {
+      const int number = static_cast<int>(info->ssi_signo);
       if (number == SIGCHLD) continue;
       if (!stopped_by_) stopped_by_ = number;
       for (const auto& [id, invocation] : requests_) {
@@ -281,7 +277,7 @@ class Each {
       }
       // What a terminal sends has reached them.
       for (auto& batch : processes_) {
-        if (info.ssi_code == SI_KERNEL || !batch.process.kill(number)) continue;
+        if (info->ssi_code == SI_KERNEL || !batch.process.kill(number)) continue;
       }
     }
     std::erase_if(processes_, [this](Batch& batch) {

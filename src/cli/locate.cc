@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "cli/locate.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <climits>
 #include <cstdlib>
 
+#include "os/program.h"
 #include "park/part.h"
 #include "prewarm_config.h"
 
@@ -71,24 +70,8 @@ std::string find_bash() {
 }
 
 std::string find_on_path(const std::string& name) {
-  if (name.find('/') != std::string::npos) return name;
-  const char* variable = std::getenv("PATH");
-  const std::string path = variable == nullptr ? "/usr/local/bin:/usr/bin:/bin" : variable;
-  for (std::size_t at = 0; at <= path.size();) {
-    const auto end = std::min(path.find(':', at), path.size());
-    std::string directory = path.substr(at, end - at);
-    if (directory.empty()) directory = ".";
-    std::string candidate = directory;
-    candidate += "/";
-    candidate += name;
-    struct stat s;
-    if (::stat(candidate.c_str(), &s) == 0 && S_ISREG(s.st_mode) &&
-        ::access(candidate.c_str(), X_OK) == 0) {
-      return candidate;
-    }
-    at = end + 1;
-  }
-  return {};
+  const char* path = std::getenv("PATH");
+  return os::find_program(name, path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path);
 }
 
 }  // namespace prewarm::cli

@@ -11,6 +11,7 @@
 #include "cli/bench_spawn_caller.h"
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/image_options.h"
 #include "cli/nailgun.h"
 #include "cli/pool.h"
 #include "prewarm_config.h"
@@ -40,6 +41,8 @@ struct CommandLine {
   BenchDepsOptions bench_deps;
   SpawnCallerOptions caller;
   AdaptOptions adapt;
+  ExecOptions exec;
+  ImageOptions image;
 };
 
 void add_run(CLI::App& app, RunOptions& options) {
@@ -278,10 +281,13 @@ void add_adapt(CLI::App& app, AdaptOptions& options) {
       ->check(CLI::IsMember({"stdout", "stderr"}));
 }
 
-// `run [OPTIONS] -- SCRIPT` is `run [OPTIONS] SCRIPT`, and so with `call`; CLI11 has another
-// meaning for the dashes. Takes them out and returns the new count.
+// `run [OPTIONS] -- SCRIPT` is `run [OPTIONS] SCRIPT`, and so with `call` and `exec`; CLI11 has
+// another meaning for the dashes. Takes them out and returns the new count.
 int drop_end_of_options(int argc, char** argv) {
-  if (argc < 3 || (std::strcmp(argv[1], "run") != 0 && std::strcmp(argv[1], "call") != 0)) {
+  constexpr const char* kTakeCommands[] = {"run", "call", "exec"};
+  if (argc < 3 ||
+      std::ranges::none_of(
+          kTakeCommands, [&](const char* name) { return std::strcmp(argv[1], name) == 0; })) {
     return argc;
   }
   for (int i = 2; i < argc && argv[i][0] == '-'; ++i) {
@@ -291,7 +297,7 @@ int drop_end_of_options(int argc, char** argv) {
     }
     for (const char* with_value :
          {"--stats-json", "--max-warm", "--isolation", "--pool", "--affinity", "--timeout",
-          "--preload", "--declarations", "-j", "--jobs"}) {
+          "--preload", "--declarations", "-j", "--jobs", "--image"}) {
       if (std::strcmp(argv[i], with_value) == 0) ++i;
     }
   }
@@ -315,6 +321,10 @@ constexpr Subcommand kSubcommands[] = {
      [](const CLI::App&, const CommandLine& line) { return call(line.call); }},
     {"pool", [](CLI::App& app, CommandLine& line) { add_pool(app, line.pool); },
      [](const CLI::App& app, const CommandLine& line) { return run_pool(app, line.pool); }},
+    {"exec", [](CLI::App& app, CommandLine& line) { add_exec(app, line.exec); },
+     [](const CLI::App&, const CommandLine& line) { return exec_program(line.exec); }},
+    {"image", [](CLI::App& app, CommandLine& line) { add_image(app, line.image); },
+     [](const CLI::App& app, const CommandLine& line) { return run_image(app, line.image); }},
     {"nailgun", [](CLI::App& app, CommandLine& line) { add_nailgun(app, line.nailgun); },
      [](const CLI::App&, const CommandLine& line) { return nailgun(line.nailgun); }},
     {"bench", add_bench, run_bench},

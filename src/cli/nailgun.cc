@@ -8,10 +8,8 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +28,8 @@
 #include "coproc/nailgun_peer.h"
 #include "coproc/nailgun_session.h"
 #include "os/fd.h"
+#include "os/signal_queue.h"
+#include "os/unix_address.h"
 
 namespace prewarm::cli {
 namespace {
@@ -65,18 +65,17 @@ Listening listen_local(const std::string& path) {
   if (!is_private(directory)) {
     return cannot(address, "its directory must be this user's, with mode 0700");
   }
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof name.sun_path) return cannot(address, "no good path");
-  std::memcpy(name.sun_path, path.data(), path.size());
-  const auto* generic = reinterpret_cast<const sockaddr*>(&name);
+  const auto name = os::UnixAddress::of(path);
+  if (path.empty() || !name) return cannot(address, "no good path");
   os::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return cannot(address, std::strerror(errno));
-  if (::connect(socket.get(), generic, sizeof name) == 0) return cannot(address, "somebody does");
+  if (::connect(socket.get(), name->get(), name->size()) == 0) {
+    return cannot(address, "somebody does");
+  }
   // Left by one that was killed.
   if (errno == ECONNREFUSED) ::unlink(path.c_str());
   socket.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket.valid() || ::bind(socket.get(), generic, sizeof name) != 0 ||
+  if (!socket.valid() || ::bind(socket.get(), name->get(), name->size()) != 0 ||
       ::chmod(path.c_str(), 0600) != 0 || ::listen(socket.get(), kBacklog) != 0) {
     return cannot(address, std::strerror(errno));
   }
@@ -149,8 +148,7 @@ class NailgunServer {
   Listener listener_;
   const NailgunListenOptions& options_;
   coproc::NailgunOptions session_;
-  os::Fd signals_;
-  sigset_t before_;
+  os::SignalQueue signals_{os::signal_set({SIGTERM, SIGINT, SIGHUP, SIGCHLD})};
   std::set<pid_t> clients_;
 };
 
@@ -160,16 +158,11 @@ int NailgunServer::run() {
   char real[PATH_MAX];
   // Sessions change their directory.
   if (::realpath(session_.declarations.c_str(), real) != nullptr) session_.declarations = real;
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&set, number);
-  ::sigprocmask(SIG_BLOCK, &set, &before_);
-  signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   std::printf("listening at %s\n", listener_.address.c_str());
   std::fflush(stdout);
   for (;;) {
     const bool is_full = clients_.size() >= kMostClients;
-    pollfd polled[] = {{signals_.get(), POLLIN, 0},
+    pollfd polled[] = {{signals_.fd(), POLLIN, 0},
                        {is_full ? -1 : listener_.socket.get(), POLLIN, 0}};
     const bool may_end = clients_.empty() && options_.idle_seconds > 0;
     const int timeout = may_end ? static_cast<int>(options_.idle_seconds) * 1000 : -1;
@@ -189,11 +182,8 @@ int NailgunServer::run() {
 
 // False: it is to end.
 bool NailgunServer::read_signals() {
-  signalfd_siginfo info;
   bool goes_on = true;
-  while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    goes_on = goes_on && info.ssi_signo == SIGCHLD;
-  }
+  while (const auto info = signals_.next()) goes_on = goes_on && info->ssi_signo == SIGCHLD;
   reap(false);
   return goes_on;
 }
@@ -222,8 +212,7 @@ void NailgunServer::accept() {
 
 void NailgunServer::serve(os::Fd client) {
   listener_.socket.reset();
-  signals_.reset();
-  ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+  signals_.restore();
   const auto user = coproc::user_of_peer(client.get());
   if (user == ::geteuid()) {
     coproc::serve_nailgun_client(std::move(client), session_);

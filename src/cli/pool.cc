@@ -20,7 +20,7 @@
 #include "coproc/owner.h"
 #include "coproc/owner_client.h"
 #include "coproc/owner_socket.h"
-#include "coproc/runtime_directory.h"
+#include "os/runtime_directory.h"
 
 namespace prewarm::cli {
 namespace {
@@ -169,7 +169,7 @@ void print_statistics(const Json& pools) {
 }  // namespace
 
 int pool_serve(bool background) {
-  const auto directory = coproc::runtime_directory();
+  const auto directory = os::runtime_directory();
   if (!directory) {
     complain("pool serve: " + directory.error().message());
     return EXIT_FAILURE;

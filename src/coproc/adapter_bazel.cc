@@ -17,8 +17,8 @@
 
 #include "coproc/bazel_json.h"
 #include "coproc/bazel_proto.h"
-#include "coproc/runtime_directory.h"
 #include "coproc/tool_adapter.h"
+#include "os/runtime_directory.h"
 #include "prewarm_config.h"
 
 namespace prewarm::coproc {
@@ -131,7 +131,7 @@ std::optional<Outcome> BazelAdapter::begin(std::uint32_t id, Active& active) {
 }
 
 os::Result<void> BazelAdapter::write_argument_file(std::uint32_t id, WorkRequest& request) {
-  const auto parent = runtime_directory();
+  const auto parent = os::runtime_directory();
   if (!parent) return std::unexpected(parent.error());
   std::string path = *parent + "/arguments.XXXXXX";
   const os::Fd fd(::mkostemp(path.data(), O_CLOEXEC));

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "coproc/fcli_streams.h"
-#include "coproc/runtime_directory.h"
 #include "coproc/tool_adapter.h"
+#include "os/runtime_directory.h"
 
 namespace prewarm::coproc {
 namespace {
@@ -54,7 +54,7 @@ void lose_output(Outcome& outcome, std::string message) {
 }
 
 os::Result<void> FcliAdapter::prepare(Command& command) {
-  const auto parent = runtime_directory();
+  const auto parent = os::runtime_directory();
   if (!parent) return std::unexpected(parent.error());
   auto directory = FifoDirectory::make(*parent);
   if (!directory) return std::unexpected(directory.error());

@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +20,7 @@
 #include "coproc/ready_command.h"
 #include "coproc/service.h"
 #include "launch/reason.h"
+#include "os/signal_queue.h"
 #include "prewarm_config.h"
 
 namespace prewarm::coproc {
@@ -56,42 +56,28 @@ std::vector<std::string> environment() {
   return variables;
 }
 
-// Signals come as something to read, from construction on. The mask before is what launches get.
-class SignalQueue {
- public:
-  SignalQueue() {
-    sigset_t wanted;
-    ::sigemptyset(&wanted);
-    ::sigaddset(&wanted, SIGCHLD);
-    // What is ignored stays ignored.
-    const std::uint64_t ignored = ignored_signals();
-    for (const int sig : kEndings) {
-      if ((ignored >> (sig - 1) & 1) == 0) ::sigaddset(&wanted, sig);
-    }
-    ::sigprocmask(SIG_BLOCK, &wanted, &before_);
-    fd_ = os::Fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+// What is ignored stays ignored.
+sigset_t watched_signals() {
+  sigset_t wanted = os::signal_set({SIGCHLD});
+  const std::uint64_t ignored = ignored_signals();
+  for (const int sig : kEndings) {
+    if ((ignored >> (sig - 1) & 1) == 0) ::sigaddset(&wanted, sig);
   }
-  int fd() const { return fd_.get(); }
-  const sigset_t& before() const { return before_; }
+  return wanted;
+}
 
-  // Reads all. One that is to end us, or 0.
-  int read() {
-    int ending = 0;
-    signalfd_siginfo info;
-    while (::read(fd_.get(), &info, sizeof info) == sizeof info) {
-      if (info.ssi_signo != SIGCHLD) ending = static_cast<int>(info.ssi_signo);
-    }
-    return ending;
+// Reads all. One that is to end us, or 0.
+int take_ending(os::SignalQueue& signals) {
+  int ending = 0;
+  while (const auto info = signals.next()) {
+    if (info->ssi_signo != SIGCHLD) ending = static_cast<int>(info->ssi_signo);
   }
-
- private:
-  os::Fd fd_;
-  sigset_t before_{};
-};
+  return ending;
+}
 
 class ReadyAdapter {
  public:
-  ReadyAdapter(os::Fd socket, HeldProgram& program, SignalQueue& signals,
+  ReadyAdapter(os::Fd socket, HeldProgram& program, os::SignalQueue& signals,
                HeldProgram::Signals inherited)
       : program_(program),
         signals_(signals),
@@ -125,7 +111,7 @@ class ReadyAdapter {
     const auto events = static_cast<short>(POLLIN | (service_.wants_to_write() ? POLLOUT : 0));
     pollfd fds[] = {{service_.fd(), events, 0}, {signals_.fd(), POLLIN, 0}};
     ::poll(fds, 2, waiting_.empty() ? -1 : kStartMs);
-    return signals_.read();
+    return take_ending(signals_);
   }
 
   void take_requests() {
@@ -196,7 +182,7 @@ class ReadyAdapter {
   }
 
   HeldProgram& program_;
-  SignalQueue& signals_;
+  os::SignalQueue& signals_;
   const HeldProgram::Signals inherited_;
   Service service_;
   std::deque<Service::Request> waiting_;
@@ -223,11 +209,11 @@ int become_command(const std::vector<std::string>& command, int socket, const si
 }
 
 // Waits until the program is held or refused. A signal that is to end us, or 0.
-int wait_until_known(HeldProgram& program, SignalQueue& signals, int socket) {
+int wait_until_known(HeldProgram& program, os::SignalQueue& signals, int socket) {
   program.start();
   while (program.state() == HeldProgram::State::starting) {
     program.wait(kStartMs);
-    if (const int sig = signals.read()) return sig;
+    if (const int sig = take_ending(signals)) return sig;
     program.reap();
     pollfd gone{socket, POLLRDHUP, 0};
     if (::poll(&gone, 1, 0) > 0 && (gone.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
@@ -243,7 +229,8 @@ int adapt_ready(const AdapterOptions& options) {
   auto socket = Service::inherited_socket();
   if (!socket) return kNoWorkerStatus;
   HeldProgram::Signals inherited{.ignored = ignored_signals()};
-  SignalQueue signals;
+  // Launches get the mask that was before.
+  os::SignalQueue signals(watched_signals());
   inherited.mask = bits_of(signals.before());
   const char* path = std::getenv("PATH");
   auto command =

@@ -4,14 +4,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <climits>
 
 #include "os/clock.h"
-#include "os/fd.h"
+#include "os/signal_queue.h"
 
 namespace prewarm::coproc {
 namespace {
@@ -21,17 +19,16 @@ constexpr std::int64_t kGraceNs = 2 * os::kNsPerSecond;  // between SIGTERM and 
 constexpr int kPassedOn[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
                              SIGUSR2, SIGALRM, SIGCONT, SIGTSTP, SIGWINCH};
 
-void pass_on_all(int signals, Process& process) {
-  signalfd_siginfo info;
-  while (::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    const int number = static_cast<int>(info.ssi_signo);
+void pass_on_all(os::SignalQueue& signals, Process& process) {
+  while (const auto info = signals.next()) {
+    const int number = static_cast<int>(info->ssi_signo);
     // An error: it has just ended.
-    if (info.ssi_code != SI_KERNEL) (void)process.kill(number);
+    if (info->ssi_code != SI_KERNEL) (void)process.kill(number);
     if (number == SIGTSTP) ::raise(SIGSTOP);
   }
 }
 
-os::Result<Outcome> wait_for(Process& process, int signals, std::int64_t due) {
+os::Result<Outcome> wait_for(Process& process, os::SignalQueue& signals, std::int64_t due) {
   for (bool late = false;;) {
     const auto exit = process.wait_for(std::chrono::milliseconds(0));
     if (!exit) return std::unexpected(exit.error());
@@ -50,7 +47,7 @@ os::Result<Outcome> wait_for(Process& process, int signals, std::int64_t due) {
       due = os::now_ns() + kGraceNs;
       continue;
     }
-    pollfd polled[] = {{process.pidfd(), POLLIN, 0}, {signals, POLLIN, 0}};
+    pollfd polled[] = {{process.pidfd(), POLLIN, 0}, {signals.fd(), POLLIN, 0}};
     const auto ms = std::min<std::int64_t>(left / os::kNsPerMs + 1, INT_MAX);
     if (::poll(polled, 2, static_cast<int>(ms)) < 0 && errno != EINTR) {
       return os::failed("wait for the tool");
@@ -63,21 +60,17 @@ os::Result<Outcome> wait_for(Process& process, int signals, std::int64_t due) {
 
 os::Result<Outcome> stand_for_process(const std::function<os::Result<Process>()>& start,
                                       std::chrono::milliseconds time) {
-  sigset_t set;
-  sigset_t before;
-  sigemptyset(&set);
+  sigset_t set = os::signal_set({});
   for (const int number : kPassedOn) {
     struct sigaction now;
     const bool known = ::sigaction(number, nullptr, &now) == 0;
     if (known && now.sa_handler != SIG_IGN) sigaddset(&set, number);
   }
-  ::sigprocmask(SIG_BLOCK, &set, &before);
-  const os::Fd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  os::SignalQueue signals(set);
   auto process = start();
-  auto outcome = process
-                     ? wait_for(*process, signals.get(), os::now_ns() + time.count() * os::kNsPerMs)
-                     : os::Result<Outcome>(std::unexpected(process.error()));
-  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  auto outcome = process ? wait_for(*process, signals, os::now_ns() + time.count() * os::kNsPerMs)
+                         : os::Result<Outcome>(std::unexpected(process.error()));
+  signals.restore();
   return outcome;
 }
 

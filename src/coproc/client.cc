@@ -3,24 +3,19 @@
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
-#include <cstring>
+#include "os/unix_address.h"
 
 namespace prewarm::coproc {
 
 os::Result<Client> Client::connect(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    return os::failed_with(ENAMETOOLONG, "connect to", path);
-  }
-  std::memcpy(address.sun_path, path.data(), path.size());
+  const auto address = os::UnixAddress::of(path);
+  if (!address) return os::failed_with(ENAMETOOLONG, "connect to", path);
   os::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return os::failed("make a socket");
   int result;
   do {
-    result = ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    result = ::connect(socket.get(), address->get(), address->size());
   } while (result != 0 && errno == EINTR);
   if (result != 0) return os::failed("connect to", path);
   return Client(std::move(socket));

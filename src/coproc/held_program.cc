@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 
 #include "launch/exec_cold.h"
 #include "os/clock.h"
+#include "os/self.h"
 
 namespace prewarm::coproc {
 namespace {
@@ -40,12 +40,6 @@ std::vector<char*> row_of(const std::vector<std::string>& strings) {
   return row;
 }
 
-mode_t current_umask() {
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  return mask;
-}
-
 HeldProgram::Launched too_large() {
   return {.refusal = Outcome::not_run("refused", launch::reason_text(Reason::request_too_large))};
 }
@@ -68,7 +62,7 @@ HeldProgram::HeldProgram(ReadyCommand command, std::string agent,
       agent_(std::move(agent)),
       environment_(std::move(environment)),
       signals_(signals),
-      umask_(current_umask()) {}
+      umask_(os::current_umask()) {}
 
 void HeldProgram::start() {
   pool_.reset();

@@ -6,9 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -21,6 +19,8 @@
 #include "coproc/nailgun.h"
 #include "coproc/owner_client.h"
 #include "coproc/proxy.h"
+#include "os/program.h"
+#include "os/signal_queue.h"
 #include "prewarm/command.h"
 
 namespace prewarm::coproc {
@@ -60,25 +60,11 @@ std::string variable(const NailgunCommand& command, std::string_view name) {
   return {};
 }
 
-bool is_program(const std::string& path) {
-  struct stat s;
-  return ::stat(path.c_str(), &s) == 0 && S_ISREG(s.st_mode) && ::access(path.c_str(), X_OK) == 0;
-}
-
 // The program as a shell finds it, along the client's PATH and from its directory, which is this
 // process's. Empty: there is none.
 std::string find_program(const NailgunCommand& command) {
-  if (command.name.find('/') != std::string::npos) return command.name;
   const std::string path = variable(command, "PATH");
-  std::string_view rest = path.empty() ? std::string_view("/usr/local/bin:/usr/bin:/bin") : path;
-  for (;;) {
-    const auto end = std::min(rest.find(':'), rest.size());
-    std::string candidate(end == 0 ? "." : rest.substr(0, end));
-    candidate += "/" + command.name;
-    if (is_program(candidate)) return candidate;
-    if (end == rest.size()) return {};
-    rest.remove_prefix(end + 1);
-  }
+  return os::find_program(command.name, path.empty() ? "/usr/local/bin:/usr/bin:/bin" : path);
 }
 
 class Session {
@@ -113,7 +99,7 @@ class Session {
 
   os::Fd socket_;
   const NailgunOptions& options_;
-  os::Fd signals_;
+  os::SignalQueue signals_{os::signal_set({SIGTERM, SIGINT, SIGHUP})};
   std::string incoming_;
   std::string outgoing_;
   NailgunCommand command_;
@@ -133,12 +119,7 @@ class Session {
 
 // The service of one client is this list of steps.
 void Session::serve() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
-  ::sigprocmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
-  signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   ::fcntl(socket_.get(), F_SETFL, O_NONBLOCK);
   if (!read_command()) return;
   if (prepare()) {
@@ -167,7 +148,7 @@ bool Session::read_command() {
       return true;
     }
     incoming_.erase(0, incoming_.size() - rest.size());
-    pollfd polled[] = {{socket_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}};
+    pollfd polled[] = {{socket_.get(), POLLIN, 0}, {signals_.fd(), POLLIN, 0}};
     if (::poll(polled, 2, -1) < 0 && errno != EINTR) return false;
     if (polled[1].revents != 0 || !receive()) return false;
   }
@@ -184,7 +165,7 @@ bool Session::prepare() {
     fail(kNotFound, command_.name + ": command not found");
     return false;
   }
-  if (!is_program(program)) {
+  if (!os::is_program(program)) {
     const bool is_there = ::access(program.c_str(), F_OK) == 0;
     fail(is_there ? kNotExecutable : kNotFound,
          program + (is_there ? ": it can't be executed" : ": there is no such file"));
@@ -274,7 +255,7 @@ void Session::copy() {
                                            when(!outgoing_.empty(), POLLOUT));
     pollfd polled[] = {
         {socket_.get(), client, 0},
-        {signals_.get(), POLLIN, 0},
+        {signals_.fd(), POLLIN, 0},
         {owner_ ? owner_->fd() : -1, POLLIN, 0},
         {batch_ ? batch_->pidfd() : -1, POLLIN, 0},
         {input_.empty() ? -1 : in_.get(), POLLOUT, 0},
@@ -442,7 +423,7 @@ void Session::linger() {
       is_closed = true;
     }
     const auto events = static_cast<short>(POLLIN | (is_closed ? 0 : POLLOUT));
-    pollfd polled[] = {{socket_.get(), events, 0}, {signals_.get(), POLLIN, 0}};
+    pollfd polled[] = {{socket_.get(), events, 0}, {signals_.fd(), POLLIN, 0}};
     const int ready = ::poll(polled, 2, is_closed ? kLingerMs : -1);
     if (ready == 0 || (ready < 0 && errno != EINTR) || polled[1].revents != 0) return;
     if ((polled[0].revents & POLLIN) != 0 && !receive()) return;

@@ -5,8 +5,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <limits>
@@ -49,12 +47,8 @@ Owner::~Owner() {
 }
 
 os::Result<void> Owner::catch_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
-  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) return os::failed("block signals");
-  signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals_.valid()) return os::failed("watch signals");
+  signals_.emplace(os::signal_set({SIGTERM, SIGINT, SIGHUP}));
+  if (!signals_->valid()) return os::failed("watch signals");
   // Each queued request holds three descriptors.
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
@@ -109,7 +103,7 @@ std::vector<Owner::Member*> Owner::all_members() const {
 // What is waited for, and until when at most. Places 0 and 1 are the signals' and the listener's.
 Owner::Clock Owner::gather(std::vector<pollfd>& polled) {
   polled.clear();
-  polled.push_back({signals_.get(), POLLIN, 0});
+  polled.push_back({signals_->fd(), POLLIN, 0});
   polled.push_back({sessions_.size() < kMaxSessions ? socket_.fd() : -1, POLLIN, 0});
   const auto members = all_members();
   for (Member* member : members) {
@@ -141,8 +135,7 @@ Owner::Clock Owner::gather(std::vector<pollfd>& polled) {
 }
 
 void Owner::read_signals() {
-  signalfd_siginfo info;
-  while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+  while (signals_->next()) {
     stop(nullptr);
     for (auto& [number, job] : jobs_) give_up(*job, "shutting-down");
   }

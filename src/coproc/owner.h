@@ -25,8 +25,8 @@
 #include "coproc/service.h"
 #include "coproc/start_plan.h"
 #include "coproc/worker.h"
-#include "os/fd.h"
 #include "os/result.h"
+#include "os/signal_queue.h"
 
 struct pollfd;
 
@@ -100,7 +100,7 @@ class Owner {
 
   OwnerSocket& socket_;
   Planner planner_;
-  os::Fd signals_;
+  std::optional<os::SignalQueue> signals_;    // from run() on
   std::optional<rlim_t> worker_descriptors_;  // RLIMIT_NOFILE of workers; nothing: as ours
   std::vector<std::unique_ptr<Session>> sessions_;
   std::map<std::string, std::unique_ptr<Pool>> pools_;

@@ -5,7 +5,8 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include "coproc/runtime_directory.h"
+#include "coproc/owner_socket.h"
+#include "os/runtime_directory.h"
 #include "prewarm/command.h"
 
 namespace prewarm::coproc {
@@ -36,7 +37,7 @@ bool nobody_serves(int code) {
 }  // namespace
 
 os::Result<Client> connect_to_owner(const std::string& prewarm) {
-  const auto directory = runtime_directory();
+  const auto directory = os::runtime_directory();
   if (!directory) return std::unexpected(directory.error());
   const std::string path = pool_socket_path(*directory);
   auto client = connect_and_greet(path);

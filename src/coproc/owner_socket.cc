@@ -6,17 +6,15 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstring>
 
 #include "coproc/client.h"
 #include "coproc/context.h"
 #include "coproc/fanos.h"
 #include "coproc/invocation.h"
-#include "coproc/runtime_directory.h"
+#include "os/unix_address.h"
 
 namespace prewarm::coproc {
 namespace {
@@ -77,21 +75,19 @@ const Refusal* check_peer(int socket, const std::string& own_context) {
 
 }  // namespace
 
+std::string pool_socket_path(const std::string& directory) { return directory + "/pool.sock"; }
+
 os::Result<std::optional<OwnerSocket>> OwnerSocket::listen(const std::string& directory) {
   const std::string path = pool_socket_path(directory);
   const auto locked = lock(directory);
   if (!locked) return std::unexpected(locked.error());
   if (Client::connect(path)) return std::nullopt;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    return os::failed_with(ENAMETOOLONG, "listen at", path);
-  }
-  std::memcpy(address.sun_path, path.data(), path.size());
+  const auto address = os::UnixAddress::of(path);
+  if (!address) return os::failed_with(ENAMETOOLONG, "listen at", path);
   os::Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listener.valid()) return os::failed("make a socket");
   ::unlink(path.c_str());  // of an owner that was killed
-  if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+  if (::bind(listener.get(), address->get(), address->size()) != 0 ||
       ::chmod(path.c_str(), 0600) != 0 || ::listen(listener.get(), kBacklog) != 0) {
     return os::failed("listen at", path);
   }

@@ -16,9 +16,12 @@
 
 namespace prewarm::coproc {
 
+// The socket of the owner of this user's pools, in os::runtime_directory.
+std::string pool_socket_path(const std::string& directory);
+
 class OwnerSocket {
  public:
-  // In `directory`, see runtime_directory. Nothing: somebody else listens there.
+  // In `directory`, see os::runtime_directory. Nothing: somebody else listens there.
   static os::Result<std::optional<OwnerSocket>> listen(const std::string& directory);
 
   OwnerSocket(OwnerSocket&&) = default;

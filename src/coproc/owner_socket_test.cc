@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "coproc/client.h"
-#include "coproc/runtime_directory.h"
 #include "os/testing.h"
 
 namespace prewarm::coproc {

@@ -6,14 +6,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <climits>
-#include <cstdlib>
-
 #include "os/fd.h"
+#include "os/self.h"
+#include "os/signal_queue.h"
 
 namespace prewarm::coproc {
 namespace {
@@ -52,7 +49,10 @@ std::uint64_t passed_on() {
 
 // Of several names of a file the same one, where that costs nothing.
 std::string absolute(std::string_view path, const std::string& directory) {
-  while (path.starts_with("./")) path.remove_prefix(2);
+  while (path.starts_with("./")) {
+    path.remove_prefix(2);
+    while (path.starts_with('/')) path.remove_prefix(1);  // ".//tool" isn't "/tool"
+  }
   return path.starts_with('/') ? std::string(path) : directory + "/" + std::string(path);
 }
 
@@ -65,7 +65,7 @@ bool is_script(const std::string& path) {
 // One request, from the sending of it to its end.
 class Proxy {
  public:
-  explicit Proxy(Client& owner) : owner_(owner) {}
+  explicit Proxy(Client& owner) : owner_(owner), signals_(set_of(passed_on())) {}
   os::Result<Outcome> run(const Invocation& invocation);
 
  private:
@@ -75,7 +75,7 @@ class Proxy {
   void stop(int number);
 
   Client& owner_;
-  os::Fd signals_;
+  os::SignalQueue signals_;
   std::uint32_t id_ = 0;
   bool sent_ = false;         // the whole request
   bool signalled_ = false;    // more has been sent after it
@@ -83,10 +83,6 @@ class Proxy {
 };
 
 os::Result<Outcome> Proxy::run(const Invocation& invocation) {
-  const sigset_t set = set_of(passed_on());
-  sigset_t before;
-  ::sigprocmask(SIG_BLOCK, &set, &before);
-  signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   auto outcome = signals_.valid() ? exchange(invocation)
                                   : os::Result<Outcome>(Outcome::not_run("refused", "no signalfd"));
   if (outcome && !outcome->was_run()) {
@@ -94,7 +90,7 @@ os::Result<Outcome> Proxy::run(const Invocation& invocation) {
       if ((passed_ & bit(number)) != 0) ::kill(::getpid(), number);
     }
   }
-  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  signals_.restore();
   return outcome;
 }
 
@@ -106,7 +102,7 @@ os::Result<Outcome> Proxy::exchange(const Invocation& invocation) {
   sent_ = !owner_.wants_to_write();
   for (;;) {
     const auto events = static_cast<short>(POLLIN | (owner_.wants_to_write() ? POLLOUT : 0));
-    pollfd polled[] = {{owner_.fd(), events, 0}, {signals_.get(), POLLIN, 0}};
+    pollfd polled[] = {{owner_.fd(), events, 0}, {signals_.fd(), POLLIN, 0}};
     if (::poll(polled, 2, -1) < 0 && errno != EINTR) return os::failed("wait for the tool");
     // As long as nobody has the whole request a signal is this process's.
     if (!sent_ && polled[1].revents != 0) return Outcome::not_run("cancelled", "a signal came");
@@ -133,9 +129,8 @@ os::Result<Outcome> Proxy::lost(const Error& error) const {
 }
 
 void Proxy::pass_on_all() {
-  signalfd_siginfo info;
-  while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    const int number = static_cast<int>(info.ssi_signo);
+  while (const auto info = signals_.next()) {
+    const int number = static_cast<int>(info->ssi_signo);
     signalled_ = true;
     if (number == SIGTSTP || number == SIGTTIN || number == SIGTTOU) {
       stop(number);
@@ -153,7 +148,7 @@ void Proxy::stop(int number) {
   (void)owner_.signal(id_, SIGSTOP);
   ::signal(number, SIG_DFL);
   ::raise(number);
-  const sigset_t only = set_of(bit(number));
+  const sigset_t only = os::signal_set({number});
   ::sigprocmask(SIG_UNBLOCK, &only, nullptr);
   ::sigprocmask(SIG_BLOCK, &only, nullptr);
   // If it has not stopped us (nobody could continue us, either), no SIGCONT will come.
@@ -176,16 +171,12 @@ os::Result<Invocation> invocation_from_here(const std::string& path, char* const
     invocation.environment.emplace_back(variable);
   }
   invocation.clear_environment = true;
-  char directory[PATH_MAX];
-  if (::getcwd(directory, sizeof directory) == nullptr || directory[0] != '/') {
-    return os::failed("find the working directory");
-  }
+  const std::string directory = os::working_directory();
+  if (directory.empty()) return os::failed("find the working directory");
   invocation.directory = directory;
   invocation.program = absolute(path, directory);
   if (is_script(path)) invocation.arguments[0] = path;
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  invocation.umask = mask;
+  invocation.umask = os::current_umask();
   return invocation;
 }
 
@@ -198,9 +189,7 @@ void end_like(const Outcome& outcome) {
     const rlimit none{0, 0};  // one core file is enough
     ::setrlimit(RLIMIT_CORE, &none);
     ::signal(outcome.value, SIG_DFL);
-    sigset_t only;
-    sigemptyset(&only);
-    sigaddset(&only, outcome.value);
+    const sigset_t only = os::signal_set({outcome.value});
     ::sigprocmask(SIG_UNBLOCK, &only, nullptr);
     ::raise(outcome.value);
     ::_exit(128 + outcome.value);

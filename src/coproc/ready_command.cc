@@ -3,44 +3,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <string_view>
 
 #include "os/fd.h"
+#include "os/program.h"
+#include "os/self.h"
 
 namespace prewarm::coproc {
 namespace {
 
-bool is_executable(const std::string& path) {
-  struct stat s;
-  return ::stat(path.c_str(), &s) == 0 && S_ISREG(s.st_mode) && ::access(path.c_str(), X_OK) == 0;
-}
-
-std::string absolute(const std::string& path) {
-  if (path.starts_with('/')) return path;
-  char directory[PATH_MAX];
-  if (::getcwd(directory, sizeof directory) == nullptr) return {};
-  return std::string(directory) + "/" + path;
-}
-
 // Empty: there is no such command.
 std::string find_command(const std::string& name, std::string_view path) {
   if (name.empty()) return {};
-  if (name.find('/') != std::string::npos) {
-    return is_executable(name) ? absolute(name) : std::string();
-  }
-  for (;;) {
-    const auto colon = path.find(':');
-    const std::string directory(path.substr(0, colon));
-    std::string found = absolute((directory.empty() ? "." : directory) + "/" + name);
-    if (is_executable(found)) return found;
-    if (colon == std::string_view::npos) return {};
-    path.remove_prefix(colon + 1);
-  }
+  const std::string found = os::find_program(name, path);
+  return os::is_program(found) ? os::absolute_path(found) : std::string();
 }
 
 // The words of a script's first line as the kernel takes it: the interpreter, and the rest of the
@@ -118,7 +97,7 @@ os::Result<ReadyCommand> resolve_ready_command(const std::vector<std::string>& c
   } else {
     found.program = line[0];
   }
-  if (!is_executable(found.program)) return os::failed_with(ENOENT, "find", found.words[0]);
+  if (!os::is_program(found.program)) return os::failed_with(ENOENT, "find", found.words[0]);
   return found;
 }
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +11,8 @@
 #include <limits>
 #include <map>
 #include <string_view>
+
+#include "os/self.h"
 
 namespace prewarm::coproc {
 namespace {
@@ -26,8 +27,8 @@ std::string_view name_of(std::string_view variable) {
 }
 
 std::string current_directory() {
-  char path[PATH_MAX];
-  return ::getcwd(path, sizeof path) == nullptr ? "/" : path;
+  std::string directory = os::working_directory();
+  return directory.empty() ? "/" : directory;
 }
 
 std::vector<std::string> current_environment() {

@@ -4,12 +4,12 @@
 #include "coproc/service.h"
 
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <algorithm>
 
 #include "coproc/client.h"
 #include "os/testing.h"
+#include "os/unix_address.h"
 
 namespace prewarm::coproc {
 namespace {
@@ -352,12 +352,10 @@ TEST_F(Connection, ClientFindsServers) {
   EXPECT_EQ(Client::connect(directory / "none").error().code, ENOENT);
   EXPECT_EQ(Client::connect("/" + std::string(200, 'x')).error().code, ENAMETOOLONG);
   const std::string path = directory / "socket";
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path.data(), path.size());
+  const auto address = os::UnixAddress::of(path);
   {
     os::Fd listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    ASSERT_EQ(::bind(listening.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    ASSERT_EQ(::bind(listening.get(), address->get(), address->size()), 0);
     EXPECT_EQ(Client::connect(path).error().code, ECONNREFUSED);
     ASSERT_EQ(::listen(listening.get(), 1), 0);
     EXPECT_TRUE(Client::connect(path));

@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
-#include <cstdlib>
 
 #include "os/fd.h"
+#include "os/program.h"
+#include "park/eligibility.h"
 
 namespace prewarm::coproc {
 namespace {
@@ -31,11 +31,11 @@ constexpr const char* kUsualVariables[] = {
 std::string identity_of(const std::string& path) {
   struct stat s;
   if (::stat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) return {};
+  const auto file = park::identity_of(s);
   std::string identity;
   for (const auto part :
-       {static_cast<std::int64_t>(s.st_dev), static_cast<std::int64_t>(s.st_ino),
-        static_cast<std::int64_t>(s.st_size), static_cast<std::int64_t>(s.st_ctim.tv_sec),
-        static_cast<std::int64_t>(s.st_ctim.tv_nsec)}) {
+       {file.device, file.inode, file.size, static_cast<std::uint64_t>(file.modified_ns),
+        static_cast<std::uint64_t>(file.changed_ns)}) {
     identity += std::to_string(part) + ".";
   }
   return identity;
@@ -114,16 +114,8 @@ std::string make_key(const Invocation& invocation, const StartPlan& plan) {
 
 // The file that `name` means with the request's PATH.
 std::string search(const std::string& name, const Invocation& invocation) {
-  if (name.find('/') != std::string::npos) return name;
   const char* path = invocation.variable("PATH");
-  std::string_view rest = path == nullptr ? "/usr/bin:/bin" : path;
-  while (true) {
-    const auto end = rest.find(':');
-    std::string candidate = std::string(rest.substr(0, end)) + "/" + name;
-    if (candidate[0] == '/' && ::access(candidate.c_str(), X_OK) == 0) return candidate;
-    if (end == std::string_view::npos) return {};
-    rest.remove_prefix(end + 1);
-  }
+  return os::find_program(name, path == nullptr ? "/usr/bin:/bin" : path, os::Relative::left_out);
 }
 
 bool is_bazel(Protocol protocol) {

@@ -122,6 +122,14 @@ TEST_F(StartPlanTest, AChangedFileIsAnother) {
   EXPECT_FALSE(none.error().was_run());
 }
 
+TEST_F(StartPlanTest, WhatIsInADirectoryOfTheCommandDoesNotMatter) {
+  const auto asked =
+      declared("[command.tool]\nrun = ['" + tool_ + "', '" + directory_.path() + "']\n");
+  const auto before = key(asked);
+  os::write_file(directory_ / "new", "");
+  EXPECT_EQ(key(asked), before);
+}
+
 TEST_F(StartPlanTest, ADirectoryMattersIfThatIsDeclared) {
   auto asked = declared("[command.tool]\nper-directory = true\n");
   const auto before = plan(asked);
@@ -183,6 +191,19 @@ TEST_F(StartPlanTest, WhatIsDeclaredIsAWorkerWhateverItSays) {
   EXPECT_FALSE(planner_.plan(invocation()));
   EXPECT_EQ(plan(declared("[command.tool]\n")).declaration.protocol, Protocol::capers);
   EXPECT_FALSE(planner_.plan(declared("[command.tool]\nprotocol = 'batch'\n")));
+}
+
+TEST_F(StartPlanTest, TheCommandIsAProgramOnTheRequestsPath) {
+  std::filesystem::create_directories(directory_ / "first" + "/tool");
+  auto asked = declared("[command.tool]\nrun = ['tool']\n");
+  asked.environment = {"PATH=" + (directory_ / "first") + ":" + directory_.path()};
+  EXPECT_THAT(plan(asked).command, ElementsAre(tool_));
+  // The owner is in another directory than who asks.
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(directory_.path());
+  asked.environment = {"PATH=:.:first/.."};
+  EXPECT_FALSE(planner_.plan(asked));
+  std::filesystem::current_path(before);
 }
 
 TEST_F(StartPlanTest, ARequestSaysHowManyWorkers) {

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -90,9 +89,9 @@ int ToolAdapter::run() {
 os::Result<void> ToolAdapter::start() {
   sigset_t all;
   ::sigfillset(&all);
-  signals_ = os::Fd(::signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
+  signals_.emplace(all);
   relays_done_ = os::Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!signals_.valid() || !relays_done_.valid()) return os::failed("begin");
+  if (!signals_->valid() || !relays_done_.valid()) return os::failed("begin");
 
   // The tool stays in this process's group and session, so that what is sent to the group reaches
   // it. It doesn't outlive this process.
@@ -158,7 +157,7 @@ int ToolAdapter::poll_timeout() const {
 void ToolAdapter::wait_for_events() {
   std::vector<pollfd> polled;
   const auto add = [&polled](int fd, short events) { polled.push_back({fd, events, 0}); };
-  add(signals_.get(), POLLIN);
+  add(signals_->fd(), POLLIN);
   add(relays_done_.get(), POLLIN);
   if (log_.valid()) add(log_.get(), POLLIN);
   if (!exit_) add(tool_->pidfd(), POLLIN);
@@ -331,14 +330,13 @@ void ToolAdapter::take_tool_end() {
 // ---- Requests ----------------------------------------------------------------------------------
 
 void ToolAdapter::take_signals() {
-  signalfd_siginfo info;
-  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
-    const int number = static_cast<int>(info.ssi_signo);
+  while (const auto info = signals_->next()) {
+    const int number = static_cast<int>(info->ssi_signo);
     // What was sent to the group has reached the tool, too, and its end will be seen. It has some
     // time for that. Our own signals come with requests, which have a clock of their own.
     const bool asks_to_end =
         number == SIGTERM || number == SIGHUP || number == SIGINT || number == SIGQUIT;
-    if (!asks_to_end || info.ssi_pid == static_cast<std::uint32_t>(::getpid())) continue;
+    if (!asks_to_end || info->ssi_pid == static_cast<std::uint32_t>(::getpid())) continue;
     if (active_.empty() && number == SIGTERM) driver_gone();
     for (auto& [id, request] : active_) {
       if (!request.kill_at) request.kill_at = os::now_ns() + kGraceNs;

@@ -23,6 +23,7 @@
 #include "coproc/stream_relay.h"
 #include "os/fd.h"
 #include "os/result.h"
+#include "os/signal_queue.h"
 #include "prewarm/command.h"
 
 namespace prewarm::coproc {
@@ -127,7 +128,7 @@ class ToolAdapter {
   os::Fd log_;
   std::string log_tail_;
 
-  os::Fd signals_;
+  std::optional<os::SignalQueue> signals_;  // from start() on
   os::Fd relays_done_;
   int nudge_ms_ = 0;  // until the next nudge of relays; longer each time
   std::map<std::uint32_t, Active> active_;

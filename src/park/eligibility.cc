@@ -147,15 +147,6 @@ bool names_proc(const MappedFile& file, off_t size) {
   return false;
 }
 
-void fill_identity(const struct stat& s, FileIdentity& identity) {
-  // The agent fills the same fields from statx; device numbers are split the same way.
-  identity.device = (std::uint64_t{major(s.st_dev)} << 32) | minor(s.st_dev);
-  identity.inode = s.st_ino;
-  identity.size = static_cast<std::uint64_t>(s.st_size);
-  identity.modified_ns = s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec;
-  identity.changed_ns = s.st_ctim.tv_sec * 1000000000 + s.st_ctim.tv_nsec;
-}
-
 Reason check_open_file(const char* path, int fd, const struct stat& s, Eligibility& result) {
   if (!S_ISREG(s.st_mode) || (s.st_mode & 0111) == 0) return Reason::not_a_file;
   if ((s.st_mode & (S_ISUID | S_ISGID)) != 0) return Reason::set_id;
@@ -201,7 +192,7 @@ Eligibility check_program(const char* path, const char* more_directories) {
     result.reason = errno == ENOENT ? Reason::not_found : Reason::unreadable;
     return result;
   }
-  fill_identity(s, result.identity);
+  result.identity = identity_of(s);
   result.reason = check_open_file(path, fd.get(), s, result);
   if (contains(kExecIsolated, name)) result.isolation = Isolation::exec;
   return result;
@@ -218,8 +209,17 @@ bool has_own_search_path(const char* path) {
 bool identify_file(const char* path, FileIdentity& identity) {
   struct stat s;
   if (::stat(path, &s) != 0) return false;
-  fill_identity(s, identity);
+  identity = identity_of(s);
   return true;
+}
+
+FileIdentity identity_of(const struct stat& file) {
+  // The agent fills the same fields from statx; device numbers are split the same way.
+  return {.device = (std::uint64_t{major(file.st_dev)} << 32) | minor(file.st_dev),
+          .inode = file.st_ino,
+          .size = static_cast<std::uint64_t>(file.st_size),
+          .modified_ns = file.st_mtim.tv_sec * 1000000000 + file.st_mtim.tv_nsec,
+          .changed_ns = file.st_ctim.tv_sec * 1000000000 + file.st_ctim.tv_nsec};
 }
 
 bool has_loader_variables(char* const* env) {

@@ -3,6 +3,8 @@
 // Which programs may be parked, decided from their file alone.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <string>
 #include <vector>
 
@@ -37,6 +39,8 @@ bool has_own_search_path(const char* path);
 
 // Identity of the file at `path`, symbolic links followed. False if there is none.
 bool identify_file(const char* path, FileIdentity& identity);
+// The same of what stat(2) has told.
+FileIdentity identity_of(const struct stat& file);
 
 // Whether the environment (null-terminated) has a variable that changes how ld.so or malloc start:
 // LD_*, GLIBC_TUNABLES, MALLOC_*. Such launches are cold.

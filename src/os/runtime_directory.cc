@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "coproc/runtime_directory.h"
+#include "os/runtime_directory.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -7,7 +7,7 @@
 
 #include <cstdlib>
 
-namespace prewarm::coproc {
+namespace prewarm::os {
 namespace {
 
 std::string choose() {
@@ -25,22 +25,20 @@ std::string choose() {
 
 }  // namespace
 
-os::Result<std::string> runtime_directory() {
+Result<std::string> runtime_directory() {
   std::string path = choose();
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-    return os::failed("make the runtime directory", path);
+    return failed("make the runtime directory", path);
   }
   // In a directory that everybody can write to, somebody else may have been first.
   struct stat s;
-  if (::lstat(path.c_str(), &s) != 0) return os::failed("look at the runtime directory", path);
-  if (!S_ISDIR(s.st_mode)) return os::failed_with(ENOTDIR, "use the runtime directory", path);
+  if (::lstat(path.c_str(), &s) != 0) return failed("look at the runtime directory", path);
+  if (!S_ISDIR(s.st_mode)) return failed_with(ENOTDIR, "use the runtime directory", path);
   if (s.st_uid != ::geteuid() || (s.st_mode & 077) != 0) {
-    return os::failed_with(EPERM, "use the runtime directory",
-                           path + " (it must be this user's, with mode 0700)");
+    return failed_with(EPERM, "use the runtime directory",
+                       path + " (it must be this user's, with mode 0700)");
   }
   return path;
 }
 
-std::string pool_socket_path(const std::string& directory) { return directory + "/pool.sock"; }
-
-}  // namespace prewarm::coproc
+}  // namespace prewarm::os

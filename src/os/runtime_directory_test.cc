@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "coproc/runtime_directory.h"
+#include "os/runtime_directory.h"
 
 #include <gtest/gtest.h>
 
 #include "os/testing.h"
 
-namespace prewarm::coproc {
+namespace prewarm::os {
 namespace {
 
 class RuntimeDirectoryTest : public ::testing::Test {
@@ -20,7 +20,7 @@ class RuntimeDirectoryTest : public ::testing::Test {
     return found ? 0 : found.error().code;
   }
 
-  const os::TempDirectory directory_;
+  const TempDirectory directory_;
 };
 
 TEST_F(RuntimeDirectoryTest, IsWhereItIsSaid) {
@@ -31,7 +31,6 @@ TEST_F(RuntimeDirectoryTest, IsWhereItIsSaid) {
   EXPECT_EQ(runtime_directory().value_or(""), directory_ / "prewarm");
   ::setenv("PREWARM_RUNTIME_DIR", (directory_ / "own").c_str(), 1);
   EXPECT_EQ(runtime_directory().value_or(""), directory_ / "own");
-  EXPECT_EQ(pool_socket_path("/run/own"), "/run/own/pool.sock");
 }
 
 TEST_F(RuntimeDirectoryTest, IsMadeForItsUserOnly) {
@@ -63,10 +62,10 @@ TEST_F(RuntimeDirectoryTest, IsNoLinkAndNoFile) {
   const std::string path = directory_ / "link";
   ASSERT_EQ(::symlink(directory_.path().c_str(), path.c_str()), 0);
   EXPECT_EQ(error_at(path), ENOTDIR);
-  os::write_file(directory_ / "file", "");
+  write_file(directory_ / "file", "");
   EXPECT_EQ(error_at(directory_ / "file"), ENOTDIR);
   EXPECT_EQ(error_at(directory_ / "none/none"), ENOENT);
 }
 
 }  // namespace
-}  // namespace prewarm::coproc
+}  // namespace prewarm::os

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+//
+// The command lines of `prewarm exec` and `prewarm image`.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "cli/exec.h"
+#include "cli/image.h"
+
+namespace prewarm::cli {
+
+struct ImageOptions {
+  ImageBuildOptions build;
+};
+
+void add_exec(CLI::App& app, ExecOptions& options);
+void add_image(CLI::App& app, ImageOptions& options);
+int run_image(const CLI::App& app, const ImageOptions& options);
+
+}  // namespace prewarm::cli

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+//
+// Map requests.
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "image/service.h"
+#include "image/service_state.h"
+
+namespace prewarm::image {
+namespace {
+
+// waitid(2) of a pidfd of somebody else's process says that it is no child; that of another kind of
+// descriptor, that it is none.
+bool is_pidfd(const os::Fd& fd) {
+  siginfo_t info{};
+  return ::waitid(P_PIDFD, static_cast<id_t>(fd.get()), &info, WEXITED | WNOHANG | WNOWAIT) == 0 ||
+         errno == ECHILD;
+}
+
+Variant variant_of(std::uint32_t flags) {
+  if ((flags & kMapPack) != 0) return Variant::packed;
+  return (flags & kMapDoNotPack) != 0 ? Variant::plain : Variant::any;
+}
+
+Refusal refusal_of(const struct stat& program) {
+  if (!S_ISREG(program.st_mode)) return Refusal::not_found;
+  return (program.st_mode & (S_ISUID | S_ISGID)) != 0 ? Refusal::privileged : Refusal::none;
+}
+
+}  // namespace
+
+bool Service::take_packet(Connection& connection, Packet packet) {
+  std::uint32_t magic = 0;
+  std::string_view bytes = packet.bytes;
+  if (!take_head(bytes, magic)) return false;
+  if (magic == kMapMagic) return take_map(connection, std::move(packet));
+  if (magic == kControlMagic) return take_control(connection, packet.bytes);
+  return false;
+}
+
+bool Service::take_map(Connection& connection, Packet packet) {
+  struct Beginning {
+    std::uint32_t magic, version;
+  } beginning{};
+  std::string_view bytes = packet.bytes;
+  if (!take_head(bytes, beginning)) return false;
+  if (connection.refused != Refusal::none)
+    return answer_map(connection, connection.refused, nullptr, {});
+  if (beginning.version != kMapVersion) {
+    return answer_map(connection, Refusal::other_version, nullptr, {});
+  }
+  MapRequest request;
+  bytes = packet.bytes;
+  if (!take_head(bytes, request) || bytes.size() != request.path_bytes || !bytes.starts_with('/') ||
+      bytes.find('\0') != std::string_view::npos || packet.descriptors.size() != 2 ||
+      !is_pidfd(packet.descriptors[1])) {
+    return false;
+  }
+  const auto refuse = [&](Refusal refusal) { return answer_map(connection, refusal, nullptr, {}); };
+  if (request.root_mount != root_mount_ || request.root_inode != root_inode_) {
+    return refuse(Refusal::other_root);
+  }
+  struct stat s;
+  if (::fstat(packet.descriptors[0].get(), &s) != 0) return false;
+  if (const Refusal refusal = refusal_of(s); refusal != Refusal::none) return refuse(refusal);
+  const MapTarget target{FileIdentity::of(s), request.stack_limit, variant_of(request.flags),
+                         std::string(bytes)};
+  packet.descriptors[0].reset();
+  return map(connection, target, request.flags, std::move(packet.descriptors[1]));
+}
+
+bool Service::map(Connection& connection, const MapTarget& target, std::uint32_t flags,
+                  os::Fd pidfd) {
+  // What has changed before this request was made is in the queue.
+  look_at_changes();
+  Refusal why_not = Refusal::no_image;
+  if (Entry* entry = find(target, why_not)) {
+    return answer_map(connection, Refusal::none, entry, std::move(pidfd));
+  }
+  return wait_for_job(connection, target, flags, std::move(pidfd), why_not);
+}
+
+// `entry`: null if refused. It is held by the process from before the answer is sent.
+bool Service::answer_map(Connection& connection, Refusal refusal, Entry* entry, os::Fd pidfd) {
+  Id reference = 0;
+  if (entry != nullptr) {
+    reference = ++last_id_;
+    if (has_descriptors(1) && add_to_poll(pidfd.get(), Kind::reference, reference, EPOLLIN)) {
+      references_.emplace(reference, Reference{std::move(pidfd), entry->id});
+      ++entry->references;
+    } else {
+      refusal = Refusal::too_busy;
+      entry = nullptr;
+    }
+  }
+  MapAnswer answer;
+  answer.refusal = static_cast<std::uint32_t>(refusal);
+  std::span<const int> descriptors;
+  if (entry != nullptr) {
+    descriptors = entry->image.descriptors();
+    answer.descriptors = static_cast<std::uint32_t>(descriptors.size());
+    answer.entry = entry->image.header().start;
+    answer.context = entry->image.context_bytes();
+    answer.image_bytes = entry->image.header().total_bytes;
+  }
+  // Who doesn't read its answers isn't waited for.
+  if (send_packet(connection.socket.get(), as_bytes(answer), descriptors, MSG_DONTWAIT) != 0) {
+    if (entry != nullptr) drop_reference(reference);
+    return false;
+  }
+  if (entry != nullptr) {
+    entry->used = now_;
+    ++entry->served;
+    ++counters_.served;
+  } else {
+    ++counters_.refusals[refusal];
+  }
+  return true;
+}
+
+}  // namespace prewarm::image
