@@ -132,10 +132,20 @@ _prewarm() {
       ;;
     bench)
       case $previous in
-        --html | --json) _prewarm_files ;;
-        --runs) ;;
-        bench) _prewarm_words spawn --help ;;
-        *) _prewarm_words --html --json --runs --quick --help ;;
+        --html | --json | --dir) _prewarm_files ;;
+        --runs | --libs | --funcs | --deps | --rounds | --max-seconds | --processes) ;;
+        --graph) _prewarm_words star chain dag ;;
+        --ways) _prewarm_words stock bind-now musl static image packed ;;
+        --max-page-size) _prewarm_words 4096 16384 65536 2097152 ;;
+        bench) _prewarm_words spawn deps --help ;;
+        *)
+          if [[ ${COMP_WORDS[2]} == deps ]]; then
+            _prewarm_words --libs --funcs --graph --deps --cxx --tls --versions --max-page-size --ways \
+              --rounds --max-seconds --processes --dir --html --json --help
+          else
+            _prewarm_words --html --json --runs --quick --help
+          fi
+          ;;
       esac
       ;;
   esac

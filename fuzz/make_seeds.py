@@ -233,7 +233,7 @@ def library(tables="gnu", tags=(), without=(), patch=None, end=((0, 0),)):
         ),
         "RELA": struct.pack("<QQq", 0x40, 8, 0x40) + struct.pack("<QQq", 0x48, 1 << 32 | 6, 0),
         "JMPREL": struct.pack("<QQq", 0x50, 1 << 32 | 7, 0),
-        "RELR": struct.pack("<3Q", 0x40, 0b1011, 0x100),
+        "RELR": struct.pack("<4Q", 0x40, 0b1011, 0b101, 0x100),
         "INIT_ARRAY": struct.pack("<2Q", 0x40, 0x48),
     }  # fmt: skip
     if tables == "gnu":
@@ -304,6 +304,76 @@ def libraries():
     yield "no-end", library(end=())
     yield "cut", good[:-200]
     yield "program", program()
+    yield "empty", b""
+
+
+# ---- ld.so's cache of libraries: as src/image/library_cache.h reads it ------------------------------
+
+
+def cache_of(entries, subdirectories=(), magic=b"glibc-ld.so.cache1.1", count=None, order=2, extension=None,
+             sections=1, strings_at=0):  # fmt: skip
+    """Entries are (flags, name, path, capabilities), in the file's order: falling."""
+    entries_end = 48 + 24 * len(entries)
+    names, offsets = b"", {}
+    for value in [v for e in entries for v in e[1:3]] + list(subdirectories):
+        offsets[value] = entries_end + len(names) + strings_at
+        names += value + b"\0"
+    table = b"".join(
+        struct.pack("<iIIIQ", flags, offsets[name], offsets[path], 0, capabilities)
+        for flags, name, path, capabilities in entries
+    )
+    end = entries_end + len(names)
+    padding = b"\0" * (-end % 4)
+    at = end + len(padding)
+    list_at = at + 8 + 16
+    tail = struct.pack("<2I", 0xEAA42174, sections)
+    tail += struct.pack("<4I", 1, 0, list_at, 4 * len(subdirectories))
+    tail += struct.pack(f"<{len(subdirectories)}I", *(offsets[s] for s in subdirectories))
+    header = magic + struct.pack("<IIB3xI12x", len(entries) if count is None else count, len(names), order,
+                                 at if extension is None else extension)  # fmt: skip
+    return header + table + names + padding + tail
+
+
+def caches():
+    here, other, both = 0x0303, 0x0003, 1
+    levels = (b"x86-64-v2", b"x86-64-v3")
+
+    def plain(name, flags=here, capabilities=0, directory=b""):
+        return flags, name, b"/lib/" + directory + name, capabilities
+
+    def fast(name, number):
+        return plain(name, here, 1 << 62 | (number + 1) << 32 | number, b"glibc-hwcaps/" + levels[number] + b"/")
+
+    entries = [
+        plain(b"libz.so.1"),
+        plain(b"libx.so.10"),
+        plain(b"libx.so.9"),
+        fast(b"libquick.so", 1),
+        fast(b"libquick.so", 0),
+        plain(b"libold.so", here, 1 << 2, b"avx512_1/"),
+        plain(b"libold.so"),
+        fast(b"libfast.so", 0),
+        fast(b"libfast.so", 1),
+        plain(b"libfast.so"),
+        (other, b"libboth.so", b"/lib32/libboth.so", 0),
+        (both, b"libboth.so", b"/any/libboth.so", 0),
+        plain(b"libboth.so"),
+        plain(b"liba.so"),
+        (other, b"lib32.so", b"/lib32/lib32.so", 0),
+    ]
+    # Numbers come after all else, and the file is in falling order.
+    entries = [entries[-1], *entries[:-1]]
+    yield "some", cache_of(entries, levels)
+    yield "no-extension", cache_of(entries, levels, extension=0)
+    yield "far-extension", cache_of(entries, levels, extension=0xFFFFFFF0)
+    yield "many-extensions", cache_of(entries, levels, sections=0xFFFFFFFF)
+    yield "far-strings", cache_of(entries, levels, strings_at=1 << 20)
+    yield "too-many", cache_of(entries, levels, count=1 << 30)
+    yield "unordered", cache_of(entries[::-1], levels)
+    yield "other-version", cache_of(entries, levels, magic=b"glibc-ld.so.cache1.2")
+    yield "big-endian", cache_of(entries, levels, order=3)
+    yield "none", cache_of([])
+    yield "cut", cache_of(entries, levels)[:300]
     yield "empty", b""
 
 
@@ -549,6 +619,18 @@ def images():
     yield "vdso-in-a-region", image([text, data], total=3, header={"vdso": (ARENA + 0x1000, 0x6000, ARENA + 0x1000, 0x6000, 0, 0, 0)})
 
 
+def stored_images():
+    """src/image/stored_file.h; frames of RFC 8878 with one raw or repeated block."""
+    path = b"/bin/x"
+    raw = b"\x28\xb5\x2f\xfd\x20\x05" + (5 << 3 | 1).to_bytes(3, "little") + b"image"
+    row = b"\x28\xb5\x2f\xfd\x60\x00\x0f" + (4096 << 3 | 3).to_bytes(3, "little") + b"\0"
+    for name, frame, size in (
+        ("raw", raw, 5), ("row", row, 4096), ("too-short", raw, 6), ("too-long", row, 4095),
+        ("cut", raw[:-1], 5), ("two-frames", raw * 2, 10), ("no-frame", b"", 0),
+    ):
+        yield name, struct.pack("<8s2I8Q2I", b"PWSTORE", 1, 88, 0, 0, 1, 2, size, len(frame), 0, 0, 1, len(path)) + path + frame
+
+
 def main():
     corpus = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent / "corpus"
     kinds = {
@@ -557,6 +639,8 @@ def main():
         "fuzz_elf": programs,
         "fuzz_library": libraries,
         "fuzz_image": images,
+        "fuzz_stored": stored_images,
+        "fuzz_library_cache": caches,
         "fuzz_profile": profiles,
         "fuzz_chain": chains,
         "fuzz_nailgun": nailgun,

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "cli/bench_deps.h"
+#include "cli/bench_deps_ways.h"
 #include "cli/bench_spawn.h"
 #include "cli/bench_spawn_caller.h"
 #include "cli/call.h"
@@ -36,6 +38,7 @@ struct CommandLine {
   PoolOptions pool;
   NailgunListenOptions nailgun;
   BenchSpawnOptions bench;
+  BenchDepsOptions bench_deps;
   SpawnCallerOptions caller;
   AdaptOptions adapt;
   ExecOptions exec;
@@ -156,10 +159,8 @@ void add_nailgun(CLI::App& app, NailgunListenOptions& options) {
       ->check(CLI::Range(0, 86'400 * 30));
 }
 
-void add_bench(CLI::App& app, BenchSpawnOptions& options) {
-  auto* bench = app.add_subcommand("bench", "Measure what this machine makes of starting programs");
-  bench->require_subcommand(1);
-  auto* spawn = bench->add_subcommand(
+void add_bench_spawn(CLI::App& bench, BenchSpawnOptions& options) {
+  auto* spawn = bench.add_subcommand(
       "spawn", "What it costs to start a program: fork, vfork, posix_spawn, and prewarm's ways");
   spawn->add_option("--html", options.html, "Write a page with plots to FILE")->type_name("FILE");
   spawn
@@ -172,6 +173,78 @@ void add_bench(CLI::App& app, BenchSpawnOptions& options) {
       ->check(CLI::Range(1, 100'000));
   spawn->add_flag("--quick", options.quick,
                   "Only try everything, in seconds; the figures mean nothing");
+}
+
+void add_bench_deps_shape(CLI::App& deps, DepsShape& shape) {
+  const auto number = [&deps](const char* name, unsigned& value, unsigned from, unsigned to,
+                              const char* text) {
+    deps.add_option(name, value, text)
+        ->type_name("N")
+        ->capture_default_str()
+        ->check(CLI::Range(from, to));
+  };
+  number("--libs", shape.libs, 1, kMostDepsLibs, "Libraries");
+  number("--funcs", shape.functions, 2, 1000, "Functions of each");
+  deps.add_option_function<std::string>(
+          "--graph",
+          [&shape](const std::string& name) {
+            for (const DepsGraph graph : {DepsGraph::star, DepsGraph::chain, DepsGraph::dag}) {
+              if (name == graph_name(graph)) shape.graph = graph;
+            }
+          },
+          "star: the program needs all; chain: each needs the one before it; dag (usual): each "
+          "needs some of those before it")
+      ->type_name("star|chain|dag")
+      ->check(CLI::IsMember({"star", "chain", "dag"}));
+  number("--deps", shape.deps, 1, kMostDeps, "Libraries that each needs, of a dag");
+  deps.add_flag("--cxx", shape.cxx, "C++: classes, exceptions, constructors, vague linkage");
+  deps.add_flag("--tls", shape.tls, "A thread-local variable in each");
+  deps.add_flag("--versions", shape.versions, "Symbols have versions");
+  deps.add_option("--max-page-size", shape.max_page_size, "Linked for pages of so many bytes")
+      ->type_name("BYTES")
+      ->check(CLI::IsMember({4096, 16'384, 65'536, 2'097'152}));
+}
+
+void add_bench_deps(CLI::App& bench, BenchDepsOptions& options) {
+  auto* deps = bench.add_subcommand(
+      "deps", "What it costs to start a program that needs many libraries, and its memory");
+  add_bench_deps_shape(*deps, options.shape);
+  const auto number = [deps](const char* name, unsigned& value, unsigned from, unsigned to,
+                             const char* text) {
+    deps->add_option(name, value, text)
+        ->type_name("N")
+        ->capture_default_str()
+        ->check(CLI::Range(from, to));
+  };
+  number("--processes", options.processes, 1, 1000, "Processes at a time, for their memory");
+  number("--rounds", options.rounds, 0, 10'000,
+         "Starts of each way; 0: only make the libraries, and print where they are");
+  number("--max-seconds", options.max_seconds, 1, 86'400,
+         "Don't start a way again whose starts have taken so long");
+  std::vector<std::string> names;
+  for (const DepsWayKind& way : deps_way_kinds()) names.emplace_back(way.name);
+  deps->add_option("--ways", options.ways, "Only these, with commas between")
+      ->type_name("WAYS")
+      ->delimiter(',')
+      ->check(CLI::IsMember(names));
+  deps->add_option("--dir", options.directory, "Where the libraries are made, and found again")
+      ->type_name("CACHE");
+  deps->add_option("--html", options.html, "Write a page with plots to FILE")->type_name("FILE");
+  deps->add_option("--json", options.json,
+                   "Write JSON to FILE; - is standard output, instead of tables")
+      ->type_name("FILE");
+}
+
+void add_bench(CLI::App& app, CommandLine& line) {
+  auto* bench = app.add_subcommand("bench", "Measure what this machine makes of starting programs");
+  bench->require_subcommand(1);
+  add_bench_spawn(*bench, line.bench);
+  add_bench_deps(*bench, line.bench_deps);
+}
+
+int run_bench(const CLI::App& app, const CommandLine& line) {
+  const bool deps = app.get_subcommand("bench")->got_subcommand("deps");
+  return deps ? bench_deps(line.bench_deps) : bench_spawn(line.bench);
 }
 
 // `bench spawn` runs this command again as what starts the programs; not for people.
@@ -254,8 +327,7 @@ constexpr Subcommand kSubcommands[] = {
      [](const CLI::App& app, const CommandLine& line) { return run_image(app, line.image); }},
     {"nailgun", [](CLI::App& app, CommandLine& line) { add_nailgun(app, line.nailgun); },
      [](const CLI::App&, const CommandLine& line) { return nailgun(line.nailgun); }},
-    {"bench", [](CLI::App& app, CommandLine& line) { add_bench(app, line.bench); },
-     [](const CLI::App&, const CommandLine& line) { return bench_spawn(line.bench); }},
+    {"bench", add_bench, run_bench},
     {"bench-spawn-caller",
      [](CLI::App& app, CommandLine& line) { add_bench_spawn_caller(app, line.caller); },
      [](const CLI::App&, const CommandLine& line) { return bench_spawn_caller(line.caller); }},

@@ -7,6 +7,7 @@
 #include <link.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -15,6 +16,8 @@
 #include <x86intrin.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -23,6 +26,7 @@
 #include <utility>
 
 #include "image/capture_start.h"
+#include "image/library_file.h"
 #include "image/tracee.h"
 
 namespace prewarm::image {
@@ -33,10 +37,17 @@ using os::Result;
 constexpr std::uint64_t kMapFixedNoReplace = 0x100000;
 constexpr std::uint8_t kBreakpoint = 0xcc;
 constexpr int kCallStop = SIGTRAP | 0x80;
+constexpr int kSeccompStop = SIGTRAP | (PTRACE_EVENT_SECCOMP << 8);
 
 // Dynamic tags that say how much there is to relocate.
 constexpr bool counts_relocations(std::int64_t tag) {
   return tag == DT_RELASZ || tag == DT_RELACOUNT || tag == DT_PLTRELSZ || tag == DT_RELRSZ;
+}
+
+constexpr bool wants_result(unsigned long long number) {
+  return number == SYS_open || number == SYS_openat || number == SYS_access || number == SYS_stat ||
+         number == SYS_newfstatat || number == SYS_brk || number == SYS_set_tid_address ||
+         number == SYS_rseq;
 }
 
 class Capturer {
@@ -49,9 +60,11 @@ class Capturer {
  private:
   Result<void> find_start();
   Result<void> follow();
+  Result<void> see_result();
   Result<void> before_call(Registers& registers);
   Result<void> after_call(const Registers& registers);
   Result<void> place(Registers& registers);
+  std::uint64_t base_of(int fd);
   Result<void> leave_unrelocated(const std::string& path, std::uint64_t base);
   Result<void> arrive(Registers registers);
   Result<void> collect_regions();
@@ -67,10 +80,10 @@ class Capturer {
   std::uint64_t gadget_ = 0;
   std::uint64_t breakpoint_ = 0;
   std::uint8_t replaced_ = 0;
-  bool in_call_ = false;
   Registers called_{};   // at the beginning of the call under way
   std::string opening_;  // the path of an open under way
   std::map<int, std::string> open_files_;
+  std::uint64_t room_ = 0;              // taken for a library, and not yet mapped to
   std::map<int, std::uint64_t> bases_;  // where an open file was mapped first
   Registers arrived_{};
 };
@@ -93,17 +106,38 @@ Result<void> Capturer::find_start() {
   return tracee_->write(breakpoint_, &kBreakpoint, 1);
 }
 
-// A mapping that may be anywhere gets an address in the arena.
+// A mapping that may be anywhere gets an address in the arena. For libraries that want more than
+// the alignment of pages ld.so takes room first, and maps the file into it.
 Result<void> Capturer::place(Registers& registers) {
+  const int fd = static_cast<int>(registers.r8);
   const bool anywhere = registers.rdi == 0 && (registers.r10 & MAP_FIXED) == 0;
   if (!anywhere) return {};
-  const auto at = arena_.take(registers.rsi);
+  const bool is_memory = fd < 0 && (registers.rdx & PROT_WRITE) != 0;
+  const auto at = is_memory ? arena_.take_memory(registers.rsi) : arena_.take(registers.rsi);
   if (at == 0) return os::failed_with(ENOMEM, "find room for the libraries of", path_);
   registers.rdi = at;
   registers.r10 |= kMapFixedNoReplace;
-  const int fd = static_cast<int>(registers.r8);
   if (fd >= 0) bases_.emplace(fd, at);
+  if (fd < 0 && !is_memory) room_ = at;
   return tracee_->set_registers(registers);
+}
+
+// Where the library that is being mapped is; 0 if it isn't known.
+std::uint64_t Capturer::base_of(int fd) {
+  const auto base = bases_.find(fd);
+  if (base != bases_.end()) return base->second;
+  if (room_ == 0) return 0;
+  const auto library = open_library(open_files_[fd]);
+  if (!library) return 0;
+  std::uint64_t alignment = kPageSize;
+  for (const auto& segment : (*library)->elf.loads()) {
+    if (std::has_single_bit(segment.p_align)) alignment = std::max(alignment, segment.p_align);
+  }
+  const auto aligned = (room_ + alignment - 1) & ~(alignment - 1);
+  std::array<unsigned char, SELFMAG> magic{};
+  const bool is_there = tracee_->read(aligned, magic.data(), magic.size()).has_value() &&
+                        std::memcmp(magic.data(), ELFMAG, SELFMAG) == 0;
+  return is_there ? aligned : 0;
 }
 
 Result<void> Capturer::before_call(Registers& registers) {
@@ -124,11 +158,11 @@ Result<void> Capturer::before_call(Registers& registers) {
     }
     case SYS_close: {
       const int fd = static_cast<int>(registers.rdi);
-      const auto base = bases_.find(fd);
-      if (base != bases_.end() && options_.leave_unrelocated &&
-          options_.leave_unrelocated(open_files_[fd])) {
-        if (auto done = leave_unrelocated(open_files_[fd], base->second); !done) return done;
+      const auto base = options_.leave_unrelocated ? base_of(fd) : 0;
+      if (base != 0 && options_.leave_unrelocated(open_files_[fd])) {
+        if (auto done = leave_unrelocated(open_files_[fd], base); !done) return done;
       }
+      room_ = 0;
       bases_.erase(fd);
       open_files_.erase(fd);
       return {};
@@ -148,22 +182,11 @@ Result<void> Capturer::before_call(Registers& registers) {
       capture_.thread.rseq_size = registers.rsi;
       capture_.thread.rseq_signature = registers.r10;
       return {};
-    // What else ld.so does to link a program.
-    case SYS_read:
-    case SYS_pread64:
-    case SYS_fstat:
-    case SYS_newfstatat:
+    // Those are seen, but needn't be known; see capture_filter.cc for what isn't even seen.
     case SYS_stat:
-    case SYS_mprotect:
-    case SYS_munmap:
+    case SYS_newfstatat:
     case SYS_brk:
-    case SYS_prlimit64:
-    case SYS_readlink:
-    case SYS_getcwd:
-    case SYS_uname:
-    case SYS_lseek:
     case SYS_getrandom:
-    case SYS_madvise:
       return {};
     default:
       return os::failed_with(EBUSY, "capture: the program does more than link; system call",
@@ -243,24 +266,34 @@ Result<void> Capturer::leave_unrelocated(const std::string& path, std::uint64_t 
 }
 
 Result<void> Capturer::follow() {
-  for (int signal = 0;;) {
-    const auto status = tracee_->continue_to_call(signal);
+  for (;;) {
+    const auto status = tracee_->continue_freely();
     if (!status) return std::unexpected(status.error());
-    signal = 0;
     auto registers = tracee_->registers();
     if (!registers) return std::unexpected(registers.error());
-    const int stopped_by = WSTOPSIG(*status);
-    if (stopped_by == kCallStop) {
-      in_call_ = !in_call_;
-      auto done = in_call_ ? before_call(*registers) : after_call(*registers);
-      if (!done) return done;
-    } else if (stopped_by == SIGTRAP && registers->rip == breakpoint_ + 1) {
+    if (*status >> 8 == kSeccompStop) {
+      if (auto done = before_call(*registers); !done) return done;
+      if (!wants_result(called_.orig_rax)) continue;
+      if (auto done = see_result(); !done) return done;
+    } else if (WSTOPSIG(*status) == SIGTRAP && registers->rip == breakpoint_ + 1) {
       return arrive(*registers);
     } else {
       return os::failed_with(EINTR, "capture: the program was stopped by signal",
-                             std::to_string(stopped_by));
+                             std::to_string(WSTOPSIG(*status)));
     }
   }
+}
+
+Result<void> Capturer::see_result() {
+  const auto status = tracee_->continue_to_call();
+  if (!status) return std::unexpected(status.error());
+  if (WSTOPSIG(*status) != kCallStop) {
+    return os::failed_with(EINTR, "capture: the program was stopped by signal",
+                           std::to_string(WSTOPSIG(*status)));
+  }
+  const auto registers = tracee_->registers();
+  if (!registers) return std::unexpected(registers.error());
+  return after_call(*registers);
 }
 
 Result<void> Capturer::arrive(Registers registers) {

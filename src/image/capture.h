@@ -54,7 +54,8 @@ struct Capture {
   std::vector<std::string> files_opened;  // by ld.so, in this order; ld.so.cache included
   std::vector<std::string> files_absent;  // that it looked for in vain
   std::uint64_t arena_begin = 0, arena_end = 0;
-  std::uint64_t start = 0, entry = 0, program_headers = 0, loader_base = 0, unmap_gadget = 0;
+  std::uint64_t start = 0, entry = 0, loader_base = 0, unmap_gadget = 0;
+  std::uint64_t program_headers = 0, program_header_count = 0;
   ImageThread thread;
   ImageConditions conditions;
   ImageVdso vdso;
@@ -68,10 +69,11 @@ struct Capture {
 };
 
 struct CaptureOptions {
-  std::uint64_t arena = 0;  // where to put everything; whole pages
-  std::uint64_t arena_size = 1ULL << 36;
-  std::uint64_t stack_limit = 0;  // RLIMIT_STACK, soft; 0: this process's
-  int arguments = 1;  // argc: two captures differ in it, so that it can be told from others
+  std::uint64_t arena = 0;                // where to put everything; whole pages
+  std::uint64_t arena_size = 1ULL << 38;  // 10,000 libraries with pages of 2 MiB have room
+  std::uint64_t stack_limit = 0;          // RLIMIT_STACK, soft; 0: this process's
+  int arguments = 1;      // argc: two captures differ in it, so that it can be told from others
+  bool bind_now = false;  // LD_BIND_NOW: not how programs are started, but good for comparing
   // Libraries of these paths are mapped and known to ld.so, but not relocated by it.
   std::function<bool(const std::string& path)> leave_unrelocated;
   // Called when all is linked, with a way to call a function of the process (an IFUNC's resolver).

@@ -15,6 +15,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "image/capture_filter.h"
+
 namespace prewarm::image {
 namespace {
 
@@ -35,8 +37,9 @@ using os::Result;
                           const_cast<char*>("x"));
   argv[0] = const_cast<char*>(path.c_str());
   argv.push_back(nullptr);
-  char* environment[] = {nullptr};
-  if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) ::_exit(126);
+  char* bind_now = options.bind_now ? const_cast<char*>("LD_BIND_NOW=1") : nullptr;
+  char* environment[] = {bind_now, nullptr};
+  if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0 || !install_capture_filter()) ::_exit(126);
   ::execve(path.c_str(), argv.data(), environment);
   ::_exit(127);
 }
@@ -96,6 +99,9 @@ Result<Kernel> read_auxv(Tracee& tracee, Capture& capture) {
         break;
       case AT_PHDR:
         kernel.program_headers = value;
+        break;
+      case AT_PHNUM:
+        capture.program_header_count = value;
         break;
       case AT_ENTRY:
         kernel.entry = value;
@@ -178,6 +184,14 @@ std::uint64_t Arena::take(std::uint64_t size) {
   return at;
 }
 
+std::uint64_t Arena::take_memory(std::uint64_t size) {
+  const auto pages = (size + kPageSize - 1) & ~(kPageSize - 1);
+  if (pages == 0 || pages > memory_end_ - memory_next_) return 0;
+  const auto at = memory_next_;
+  memory_next_ += pages;
+  return at;
+}
+
 Result<std::unique_ptr<Tracee>> start_traced(const std::string& path,
                                              const CaptureOptions& options) {
   const pid_t pid = ::fork();
@@ -193,7 +207,9 @@ Result<std::unique_ptr<Tracee>> start_traced(const std::string& path,
   }
   if (!WIFSTOPPED(status)) return os::failed_with(ECHILD, "execute", path);
   auto tracee = std::make_unique<Tracee>(pid);
-  if (auto set = tracee->set_options(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD); !set) {
+  if (auto set =
+          tracee->set_options(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP);
+      !set) {
     return std::unexpected(set.error());
   }
   return tracee;

@@ -13,18 +13,25 @@
 
 namespace prewarm::image {
 
-// Hands out addresses in the arena, from below, with an unused page after each.
+// Hands out addresses in the arena, from below, with an unused page after each. Memory that isn't
+// of a file comes from a part of its own without such pages: ld.so asks for it page by page, and
+// all shall be one mapping.
 class Arena {
  public:
   Arena(std::uint64_t begin, std::uint64_t size)
-      : begin_(begin), next_(begin), end_(begin + size) {}
+      : begin_(begin),
+        memory_next_(begin),
+        memory_end_(begin + size / 16),
+        next_(memory_end_ + kPageSize),
+        end_(begin + size) {}
   // 0: there is no room.
   std::uint64_t take(std::uint64_t size);
+  std::uint64_t take_memory(std::uint64_t size);
   std::uint64_t begin() const { return begin_; }
   std::uint64_t end() const { return next_; }
 
  private:
-  std::uint64_t begin_, next_, end_;
+  std::uint64_t begin_, memory_next_, memory_end_, next_, end_;
 };
 
 // Executes the program as a traced child, stopped before its first instruction.

@@ -118,9 +118,11 @@ bool ElfFile::read_segments(Diagnostics& diagnostics) {
 // `end`: where the memory of those before it ends.
 bool ElfFile::read_load(const Elf64_Phdr& segment, std::uint64_t& end, Diagnostics& diagnostics) {
   const char* problem = nullptr;
-  if (segment.p_filesz > segment.p_memsz || !std::has_single_bit(segment.p_align) ||
-      segment.p_align % kPage != 0 ||
-      ((segment.p_vaddr - segment.p_offset) & (segment.p_align - 1)) != 0) {
+  if (segment.p_memsz == 0) {
+    problem = "an empty segment";
+  } else if (segment.p_filesz > segment.p_memsz || !std::has_single_bit(segment.p_align) ||
+             segment.p_align % kPage != 0 ||
+             ((segment.p_vaddr - segment.p_offset) & (segment.p_align - 1)) != 0) {
     problem = "a segment that ld.so refuses";
   } else if (!fits(segment.p_offset, segment.p_filesz, bytes_.size())) {
     problem = "a segment outside the file";
@@ -176,7 +178,10 @@ bool ElfFile::read_other_segment(const Elf64_Phdr& segment, std::uint16_t index,
 }
 
 bool ElfFile::read_dynamic(const Elf64_Phdr& segment, Diagnostics& diagnostics) {
-  // ld.so goes by the address, and reads until DT_NULL.
+  // ld.so goes by the address, reads until DT_NULL, and of several sections takes the last.
+  dynamic_ = {};
+  tags_ = {};
+  tags_present_ = 0;
   const Table<Elf64_Dyn> all(bytes_at(segment.p_vaddr, segment.p_filesz));
   std::size_t count = 0;
   for (const Elf64_Dyn entry : all) {

@@ -17,9 +17,6 @@
 namespace prewarm::image {
 namespace {
 
-// ld.so as Debian's and everybody's glibc for x86-64 names it.
-constexpr std::string_view kLoader = "/lib64/ld-linux-x86-64.so.2";
-
 bool read_at(const os::Fd& file, void* buffer, std::size_t size, std::uint64_t offset) {
   return ::pread(file.get(), buffer, size, static_cast<off_t>(offset)) ==
          static_cast<ssize_t>(size);
@@ -47,7 +44,7 @@ Refusal check_segments(const os::Fd& file, const Elf64_Ehdr& header) {
         !read_at(file, name.data(), segment.p_filesz, segment.p_offset)) {
       return Refusal::not_elf;
     }
-    if (name.data() != kLoader) return Refusal::other_loader;
+    if (std::string_view(name.data()) != kLoaderPath) return Refusal::other_loader;
   }
   if (!has_loader) return Refusal::static_program;
   return has_headers ? Refusal::none : Refusal::unusual_start;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "image/exec_direct.h"
 #include "image/format.h"
 #include "image/map_client.h"
 #include "image/restorer_process.h"
@@ -252,6 +253,7 @@ bool execute_image(const InitialStack& stack, const Request& request, const char
   const bool has_image =
       request.image != nullptr ? open_image(request.image, image) : ask_service(stack, path, image);
   if (!has_image) return false;
+  start_directly(stack, restorer, path, request.argv, image);
   char added[kPathBytes + kMaxMappedFiles * 8];
   Text text(added, sizeof added);
   if (write_variable(restorer, image, text)) execute_with(stack, path, request.argv, added);

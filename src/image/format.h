@@ -141,19 +141,20 @@ struct ImageHeader {
   std::uint64_t arena_end = 0;
   // All that a restorer reads: header, regions, patches, the first file.
   std::uint64_t context_bytes = 0;
-  ImageTable regions;                 // ImageRegion, by address
-  ImageTable patches;                 // ImagePatch, by address
-  ImageTable files;                   // ImageFile; the program first
-  ImageTable slides;                  // ImageSlide, by offset
-  ImageTable strings;                 // bytes, each string ends with a zero byte
-  std::uint64_t start = 0;            // ld.so's `_dl_start_user`, past its first instruction
-  std::uint64_t entry = 0;            // the program's own start, which ld.so goes to
-  std::uint64_t program_headers = 0;  // AT_PHDR
-  std::uint64_t loader_base = 0;      // AT_BASE
-  std::uint64_t unmap_gadget = 0;     // munmap in the captured ld.so: the last call of the restorer
-  std::uint32_t mapped_files = 0;     // files with kFileMapped
-  std::uint32_t objects = 0;          // link maps
-  std::uint32_t packed = 0;           // of those: moved together
+  ImageTable regions;                      // ImageRegion, by address
+  ImageTable patches;                      // ImagePatch, by address
+  ImageTable files;                        // ImageFile; the program first
+  ImageTable slides;                       // ImageSlide, by offset
+  ImageTable strings;                      // bytes, each string ends with a zero byte
+  std::uint64_t start = 0;                 // ld.so's `_dl_start_user`, past its first instruction
+  std::uint64_t entry = 0;                 // the program's own start, which ld.so goes to
+  std::uint64_t program_headers = 0;       // AT_PHDR
+  std::uint64_t program_header_count = 0;  // AT_PHNUM
+  std::uint64_t loader_base = 0;           // AT_BASE
+  std::uint64_t unmap_gadget = 0;  // munmap in the captured ld.so: the last call of the restorer
+  std::uint32_t mapped_files = 0;  // files with kFileMapped
+  std::uint32_t objects = 0;       // link maps
+  std::uint32_t packed = 0;        // of those: moved together
   // The largest alignment of a segment, a power of two: the image moves by multiples of it.
   std::uint32_t alignment = static_cast<std::uint32_t>(kPageSize);
   ImageThread thread;

@@ -3,23 +3,18 @@
 // The restorer: libprewarm-restore.so, which ld.so loads before everything else as if it were an
 // auditor, and which then puts an image in the place of all that ld.so would do.
 //
-// Restrictions: runs inside somebody else's program before libc is there. No libc, no allocation,
-// no errno, no thread-local data, no static data that needs relocation; system calls by
-// raw_syscall. Undefined symbols: none (restorer_symbols_test.cc).
+// Restrictions: runs inside somebody else's program before libc is there; as restorer_core.h.
+// Undefined symbols: none (restorer_symbols_test.cc).
 //
 // Up to the last step nothing is lost: whatever goes wrong, the program is executed again, without
 // the variable that brought the restorer in, and starts as if there were no images.
 #include <elf.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/prctl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include <cstdint>
 
 #include "image/format.h"
-#include "image/restorer_process.h"
+#include "image/restorer_core.h"
 #include "os/raw_syscall.h"
 
 namespace prewarm::image {
@@ -27,93 +22,14 @@ namespace {
 
 using os::raw_syscall;
 
-constexpr long kMapFixedNoReplace = 0x100000;
-constexpr std::uint64_t kRlimitStack = 3;
-
 extern "C" char __ehdr_start;  // the linker's: where this object is mapped
-
-struct Restoration {
-  InitialStack stack;
-  Descriptors descriptors;
-  const ImageHeader* header = nullptr;
-  std::uint64_t thread_id = 0;
-};
-
-template <class T>
-const T* table(const ImageHeader& header, const ImageTable& where) {
-  return reinterpret_cast<const T*>(reinterpret_cast<const char*>(&header) + where.offset);
-}
-
-bool failed(long result) { return result < 0 && result > -4096; }
-
-void close_all(const Descriptors& descriptors) {
-  for (int i = 0; i < descriptors.count; ++i) raw_syscall(SYS_close, descriptors.numbers[i]);
-}
-
-bool map_header(Restoration& r) {
-  const long at = raw_syscall(SYS_mmap, 0, static_cast<long>(r.descriptors.context_bytes),
-                              PROT_READ, MAP_PRIVATE | MAP_POPULATE, r.descriptors.numbers[0], 0);
-  if (failed(at) || r.descriptors.context_bytes < sizeof(ImageHeader)) return false;
-  r.header = reinterpret_cast<const ImageHeader*>(at);
-  for (unsigned i = 0; i < sizeof kImageMagic; ++i) {
-    if (r.header->magic[i] != kImageMagic[i]) return false;
-  }
-  return r.header->version == kImageVersion && r.header->header_bytes == sizeof(ImageHeader) &&
-         r.header->mapped_files + 1 == static_cast<std::uint32_t>(r.descriptors.count);
-}
-
-bool conditions_hold(const Restoration& r) {
-  const auto& wanted = r.header->conditions;
-  const auto& is = r.stack.auxiliary;
-  struct {
-    std::uint64_t soft, hard;
-  } limit{};
-  if (raw_syscall(SYS_prlimit64, 0, kRlimitStack, 0, os::arg(&limit)) != 0) return false;
-  return is.secure == 0 && limit.soft == wanted.stack_limit && is.hwcap == wanted.hwcap &&
-         is.hwcap2 == wanted.hwcap2 && is.signal_stack == wanted.signal_stack &&
-         is.clock_ticks == wanted.clock_ticks && is.program_headers != nullptr &&
-         is.base != nullptr && is.entry != nullptr && is.vdso != nullptr && is.random != 0;
-}
-
-std::int64_t nanoseconds(const timespec& t) { return t.tv_sec * 1'000'000'000 + t.tv_nsec; }
-
-// The program that the kernel has executed is the one that the image was made from.
-bool is_the_program(const Restoration& r) {
-  const auto& file = table<ImageFile>(*r.header, r.header->files)[0];
-  struct stat s{};
-  if (raw_syscall(SYS_newfstatat, AT_FDCWD, os::arg("/proc/self/exe"), os::arg(&s), 0) != 0) {
-    return false;
-  }
-  return s.st_dev == file.device && s.st_ino == file.inode &&
-         static_cast<std::uint64_t>(s.st_size) == file.size &&
-         nanoseconds(s.st_mtim) == file.modified_ns && nanoseconds(s.st_ctim) == file.changed_ns;
-}
-
-// The pages of the program or of ld.so that the kernel has mapped: from its program headers.
-struct Extent {
-  std::uint64_t begin = 0, end = 0;
-};
-
-Extent extent_of(std::uint64_t headers, std::uint64_t count, std::uint64_t base) {
-  const auto* segment = reinterpret_cast<const Elf64_Phdr*>(headers);
-  Extent extent{~0ULL, 0};
-  for (std::uint64_t i = 0; i < count; ++i) {
-    if (segment[i].p_type != PT_LOAD) continue;
-    const auto begin = base + (segment[i].p_vaddr & ~(kPageSize - 1));
-    const auto end =
-        (base + segment[i].p_vaddr + segment[i].p_memsz + kPageSize - 1) & ~(kPageSize - 1);
-    if (begin < extent.begin) extent.begin = begin;
-    if (end > extent.end) extent.end = end;
-  }
-  return extent;
-}
 
 Extent program_extent(const Auxiliary& auxiliary) {
   const auto headers = auxiliary.program_headers->a_un.a_val;
   const auto* segment = reinterpret_cast<const Elf64_Phdr*>(headers);
-  for (std::uint64_t i = 0; i < auxiliary.header_count; ++i) {
+  for (std::uint64_t i = 0; i < auxiliary.header_count->a_un.a_val; ++i) {
     if (segment[i].p_type == PT_PHDR) {
-      return extent_of(headers, auxiliary.header_count, headers - segment[i].p_vaddr);
+      return extent_of(headers, auxiliary.header_count->a_un.a_val, headers - segment[i].p_vaddr);
     }
   }
   return {};
@@ -125,201 +41,6 @@ Extent loader_extent(const Auxiliary& auxiliary) {
   return extent_of(base + header->e_phoff, header->e_phnum, base);
 }
 
-bool map_regions(const Restoration& r) {
-  const auto& header = *r.header;
-  const auto* region = table<ImageRegion>(header, header.regions);
-  for (std::uint64_t i = 0; i < header.regions.count; ++i, ++region) {
-    long flags = MAP_PRIVATE | kMapFixedNoReplace;
-    int fd = -1;
-    if (region->source == kSourceZeros) {
-      flags |= MAP_ANONYMOUS;
-    } else if (region->source == kSourceImage) {
-      fd = r.descriptors.numbers[0];
-    } else {
-      const auto place = region->descriptor + 1;
-      if (place >= static_cast<std::uint32_t>(r.descriptors.count)) return false;
-      fd = r.descriptors.numbers[place];
-    }
-    if ((region->flags & kRegionPopulate) != 0) flags |= MAP_POPULATE;
-    long protection = region->protection;
-    if ((region->flags & kRegionPatched) != 0) protection |= PROT_WRITE;
-    const long at =
-        raw_syscall(SYS_mmap, static_cast<long>(region->address), static_cast<long>(region->size),
-                    protection, flags, fd, static_cast<long>(region->offset));
-    if (at != static_cast<long>(region->address)) return false;
-  }
-  return true;
-}
-
-// The vDSO and its data, to where captured code expects them. Only after everything else that can
-// go wrong: there must be no second try.
-bool move_vdso(const Restoration& r) {
-  const auto& vdso = r.header->vdso;
-  std::uint64_t from = r.stack.auxiliary.vdso->a_un.a_val - (vdso.code - vdso.address);
-  std::uint64_t to = vdso.address;
-  for (const auto size : vdso.part_sizes) {
-    if (size == 0) break;
-    const long at =
-        raw_syscall(SYS_mremap, static_cast<long>(from), static_cast<long>(size),
-                    static_cast<long>(size), MREMAP_MAYMOVE | MREMAP_FIXED, static_cast<long>(to));
-    if (at != static_cast<long>(to)) return false;
-    from += size;
-    to += size;
-  }
-  return true;
-}
-
-// ld.so has told the kernel of its first thread; now there is another in its place.
-bool adopt_thread(Restoration& r) {
-  const auto& thread = r.header->thread;
-  if (thread.rseq_area != 0) {
-    std::uint64_t old_pointer = 0;
-    asm volatile("mov %%fs:16, %0" : "=r"(old_pointer));
-    const auto old_area = old_pointer + (thread.rseq_area - thread.thread_pointer);
-    constexpr long kUnregister = 1;
-    raw_syscall(SYS_rseq, static_cast<long>(old_area), static_cast<long>(thread.rseq_size),
-                kUnregister, static_cast<long>(thread.rseq_signature));
-  }
-  constexpr long kSetFs = 0x1002;
-  if (raw_syscall(SYS_arch_prctl, kSetFs, static_cast<long>(thread.thread_pointer)) != 0) {
-    return false;
-  }
-  r.thread_id = static_cast<std::uint64_t>(
-      raw_syscall(SYS_set_tid_address, static_cast<long>(thread.tid_address)));
-  if (raw_syscall(SYS_set_robust_list, static_cast<long>(thread.robust_list),
-                  static_cast<long>(thread.robust_list_size)) != 0) {
-    return false;
-  }
-  return thread.rseq_area == 0 || raw_syscall(SYS_rseq, static_cast<long>(thread.rseq_area),
-                                              static_cast<long>(thread.rseq_size), 0,
-                                              static_cast<long>(thread.rseq_signature)) == 0;
-}
-
-std::uint64_t role_value(const Restoration& r, PatchRole role, std::uint64_t heap) {
-  const auto& stack = r.stack;
-  const auto* random = reinterpret_cast<const std::uint64_t*>(stack.auxiliary.random);
-  switch (role) {
-    case PatchRole::canary:
-      return random[0] & ~0xffULL;
-    case PatchRole::pointer_guard:
-      return random[1];
-    case PatchRole::thread_id:
-      return r.thread_id;
-    case PatchRole::argc:
-      return *stack.start;
-    case PatchRole::stack_start:
-      return reinterpret_cast<std::uint64_t>(stack.start);
-    case PatchRole::argv:
-      return reinterpret_cast<std::uint64_t>(stack.argv);
-    case PatchRole::environment:
-      return reinterpret_cast<std::uint64_t>(stack.environment);
-    case PatchRole::auxv:
-      return reinterpret_cast<std::uint64_t>(stack.auxiliary.begin);
-    case PatchRole::random:
-      return stack.auxiliary.random;
-    case PatchRole::platform:
-      return stack.auxiliary.platform;
-    case PatchRole::program_name:
-      return stack.auxiliary.file_name;
-    case PatchRole::argv_0:
-      return reinterpret_cast<std::uint64_t>(stack.argv[0]);
-    case PatchRole::heap_start:
-      return heap;
-    case PatchRole::count:
-      break;
-  }
-  return 0;
-}
-
-bool patch(const Restoration& r, std::uint64_t heap) {
-  const auto& header = *r.header;
-  const auto* patches = table<ImagePatch>(header, header.patches);
-  for (std::uint64_t i = 0; i < header.patches.count; ++i) {
-    const auto value = role_value(r, patches[i].role, heap);
-    const bool is_short =
-        patches[i].role == PatchRole::thread_id || patches[i].role == PatchRole::argc;
-    if (is_short) {
-      *reinterpret_cast<std::uint32_t*>(patches[i].address) = static_cast<std::uint32_t>(value);
-    } else {
-      *reinterpret_cast<std::uint64_t*>(patches[i].address) = value;
-    }
-  }
-  const auto* regions = table<ImageRegion>(header, header.regions);
-  for (std::uint64_t i = 0; i < header.regions.count; ++i) {
-    if ((regions[i].flags & kRegionPatched) == 0) continue;
-    if (raw_syscall(SYS_mprotect, static_cast<long>(regions[i].address),
-                    static_cast<long>(regions[i].size), regions[i].protection) != 0) {
-      return false;
-    }
-  }
-  return true;
-}
-
-void correct_auxiliary(const Restoration& r) {
-  const auto& is = r.stack.auxiliary;
-  is.program_headers->a_un.a_val = r.header->program_headers;
-  is.base->a_un.a_val = r.header->loader_base;
-  is.entry->a_un.a_val = r.header->entry;
-  is.vdso->a_un.a_val = r.header->vdso.code;
-}
-
-std::uint64_t string_end(const char* text) {
-  while (*text != '\0') ++text;
-  return reinterpret_cast<std::uint64_t>(text) + 1;
-}
-
-// What the kernel knows of the process's memory: the environment without the variable, the
-// auxiliary vector as it is now, and where the program's code and data are.
-bool tell_kernel(const Restoration& r, std::uint64_t heap, const char* variable) {
-  prctl_mm_map map{};
-  const auto* segment = reinterpret_cast<const Elf64_Phdr*>(r.header->program_headers);
-  std::uint64_t base = 0;
-  map.start_code = map.start_data = ~0ULL;
-  for (std::uint64_t i = 0; i < r.stack.auxiliary.header_count; ++i, ++segment) {
-    if (segment->p_type == PT_PHDR) base = r.header->program_headers - segment->p_vaddr;
-    if (segment->p_type != PT_LOAD) continue;
-    const auto begin = base + segment->p_vaddr;
-    const auto end = begin + segment->p_filesz;
-    if (begin < map.start_code) map.start_code = begin;
-    if ((segment->p_flags & PF_X) != 0 && end > map.end_code) map.end_code = end;
-    map.start_data = begin;  // as the kernel does: of the last
-    if (end > map.end_data) map.end_data = end;
-  }
-  const auto& stack = r.stack;
-  map.start_brk = map.brk = heap;
-  map.start_stack = reinterpret_cast<std::uint64_t>(stack.start);
-  map.env_start = map.env_end = reinterpret_cast<std::uint64_t>(variable);
-  map.arg_start = map.arg_end = map.env_start;
-  if (stack.variables != 0) {
-    map.env_start = reinterpret_cast<std::uint64_t>(stack.environment[0]);
-    map.arg_start = map.arg_end = map.env_start;
-  }
-  if (*stack.start != 0) {
-    map.arg_start = reinterpret_cast<std::uint64_t>(stack.argv[0]);
-    map.arg_end = string_end(stack.argv[*stack.start - 1]);
-  }
-  map.auxv = reinterpret_cast<__u64*>(stack.auxiliary.begin);
-  map.auxv_size = static_cast<__u32>(stack.auxiliary.size);
-  map.exe_fd = ~0U;
-  return raw_syscall(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, os::arg(&map), sizeof map) == 0;
-}
-
-// Unmaps what ld.so had mapped, this code included, by ld.so's own munmap in the image, which then
-// returns to the start.
-[[noreturn]] void leave(const Restoration& r, const Extent& old) {
-  auto* const stack = r.stack.start - 1;
-  *stack = r.header->start;
-  register std::uint64_t entry asm("r12") = r.header->entry;
-  asm volatile(
-      "mov %[stack], %%rsp\n\t"
-      "jmp *%[unmap]"
-      :
-      : [stack] "r"(stack), [unmap] "r"(r.header->unmap_gadget), "D"(old.begin),
-        "S"(old.end - old.begin), "r"(entry)
-      : "memory");
-  __builtin_unreachable();
-}
-
 // Everything from ld.so downwards is ld.so's doing, or this object's: mappings are placed from
 // above.
 bool old_mappings(const Restoration& r, Extent& old) {
@@ -328,8 +49,6 @@ bool old_mappings(const Restoration& r, Extent& old) {
   const auto own = reinterpret_cast<std::uint64_t>(&__ehdr_start);
   if (own >= loader.begin || loader.begin - own > (16 << 20)) return false;
   old.begin = own - kMore;
-  const auto header = reinterpret_cast<std::uint64_t>(r.header);
-  if (header < own && header - kMore < old.begin) old.begin = header - kMore;
   old.end = loader.end;
   return true;
 }
@@ -337,9 +56,13 @@ bool old_mappings(const Restoration& r, Extent& old) {
 // Only returns if the image can't be used.
 void restore(Restoration& r) {
   Extent old;
-  if (!map_header(r) || !conditions_hold(r) || !is_the_program(r) || !old_mappings(r, old)) return;
-  const auto heap = static_cast<std::uint64_t>(raw_syscall(SYS_brk, 0));
-  const char* variable = r.stack.environment[r.stack.variables - 1];
+  if (!map_header(r) || !conditions_hold(r) || !is_program_of(r, AT_FDCWD, "/proc/self/exe", 0) ||
+      !old_mappings(r, old)) {
+    return;
+  }
+  r.has_thread = true;
+  r.heap = static_cast<std::uint64_t>(raw_syscall(SYS_brk, 0));
+  r.environment_end = r.stack.environment[r.stack.variables - 1];  // ours is taken out
 
   const auto program = program_extent(r.stack.auxiliary);
   if (program.end == 0) return;
@@ -348,10 +71,10 @@ void restore(Restoration& r) {
       !map_regions(r) || !move_vdso(r)) {
     return;
   }
-  InitialStack before = r.stack;
+  const InitialStack before = r.stack;
   take_variable(r.stack);
   correct_auxiliary(r);
-  if (!tell_kernel(r, heap, variable) || !adopt_thread(r) || !patch(r, heap)) {
+  if (!tell_kernel(r) || !adopt_thread(r) || !patch(r)) {
     r.stack = before;
     return;
   }
@@ -363,7 +86,7 @@ void restore(Restoration& r) {
 void start_stock(Restoration& r) {
   close_all(r.descriptors);
   auto& stack = r.stack;
-  const char* const file = reinterpret_cast<const char*>(stack.auxiliary.file_name);
+  const char* const file = reinterpret_cast<const char*>(stack.auxiliary.file_name->a_un.a_val);
   // Whether or not it has been taken out of the environment already.
   if (stack.variables != 0) {
     Descriptors named = read_descriptors(stack);

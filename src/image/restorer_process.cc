@@ -39,7 +39,7 @@ Auxiliary read_auxiliary(Elf64_auxv_t* entries) {
         found.program_headers = entries;
         break;
       case AT_PHNUM:
-        found.header_count = value;
+        found.header_count = entries;
         break;
       case AT_BASE:
         found.base = entries;
@@ -57,7 +57,7 @@ Auxiliary read_auxiliary(Elf64_auxv_t* entries) {
         found.platform = value;
         break;
       case AT_EXECFN:
-        found.file_name = value;
+        found.file_name = entries;
         break;
       case AT_HWCAP:
         found.hwcap = value;

@@ -24,10 +24,12 @@ struct Auxiliary {  // entries of the auxiliary vector, or null
   Elf64_auxv_t* begin = nullptr;
   std::uint64_t size = 0;  // bytes, with the last
   Elf64_auxv_t* program_headers = nullptr;
+  Elf64_auxv_t* header_count = nullptr;
+  Elf64_auxv_t* file_name = nullptr;
   Elf64_auxv_t* base = nullptr;
   Elf64_auxv_t* entry = nullptr;
   Elf64_auxv_t* vdso = nullptr;
-  std::uint64_t header_count = 0, random = 0, platform = 0, file_name = 0;
+  std::uint64_t random = 0, platform = 0;
   std::uint64_t hwcap = 0, hwcap2 = 0, signal_stack = 0, clock_ticks = 0, secure = 1;
 };
 

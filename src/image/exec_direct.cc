@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include "image/exec_direct.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "image/format.h"
+#include "image/restorer_direct.h"
+#include "os/raw_syscall.h"
+
+namespace prewarm::image {
+namespace {
+
+using os::arg;
+using os::raw_syscall;
+
+// What prctl asks for before it lets a process say which program it is.
+bool may_name_program() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  if (raw_syscall(SYS_capget, arg(&header), arg(data)) != 0) return false;
+  const auto has = [&](unsigned capability) {
+    return (data[capability / 32].effective >> (capability % 32) & 1) != 0;
+  };
+  return has(CAP_CHECKPOINT_RESTORE) || has(CAP_SYS_ADMIN);
+}
+
+// Security modules that look at who executes what (AppArmor, SELinux, Smack, TOMOYO) give each
+// process a label; without any the file can't be read.
+bool has_security_label() {
+  const long fd =
+      raw_syscall(SYS_openat, AT_FDCWD, arg("/proc/self/attr/current"), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return fd != -ENOENT;
+  char label[8];
+  const long n = raw_syscall(SYS_read, fd, arg(label), sizeof label);
+  raw_syscall(SYS_close, fd);
+  return n >= 0;
+}
+
+// A tracer waits for the exec.
+bool is_traced() {
+  const long fd = raw_syscall(SYS_openat, AT_FDCWD, arg("/proc/self/status"), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return true;
+  char text[512];
+  const long n = raw_syscall(SYS_read, fd, arg(text), sizeof text);
+  raw_syscall(SYS_close, fd);
+  constexpr char kUntraced[] = "TracerPid:\t0\n";
+  for (long i = 0; i + static_cast<long>(sizeof kUntraced) - 1 <= n; ++i) {
+    unsigned same = 0;
+    while (same < sizeof kUntraced - 1 && text[i + same] == kUntraced[same]) ++same;
+    if (same == sizeof kUntraced - 1) return false;
+  }
+  return true;
+}
+
+// Maps the restorer's code, all of which is in its first segment, and returns its entry.
+StartDirectly map_code(const char* restorer, DirectStart& start) {
+  const long fd = raw_syscall(SYS_openat, AT_FDCWD, arg(restorer), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return nullptr;
+  constexpr std::uint64_t kCodeBytes = 4 * kPageSize;
+  const long at = raw_syscall(SYS_mmap, 0, kCodeBytes, PROT_READ | PROT_EXEC,
+                              MAP_PRIVATE | MAP_POPULATE, fd, 0);
+  raw_syscall(SYS_close, fd);
+  if (at < 0 && at > -4096) return nullptr;
+  start.code = static_cast<std::uint64_t>(at);
+  start.code_size = kCodeBytes;
+  const auto* header = reinterpret_cast<const Elf64_Ehdr*>(at);
+  const bool is_elf = header->e_ident[0] == ELFMAG0 && header->e_ident[1] == ELFMAG1;
+  if (!is_elf || header->e_entry == 0 || header->e_entry >= kCodeBytes) return nullptr;
+  return reinterpret_cast<StartDirectly>(start.code + header->e_entry);
+}
+
+}  // namespace
+
+void start_directly(const InitialStack& stack, const char* restorer, const char* path, char** argv,
+                    const MappedImage& image) {
+  // The program's own file comes first among those that are mapped: it is the first of all files.
+  if (image.file_count == 0 || !may_name_program() || has_security_label() || is_traced()) return;
+  DirectStart start;
+  const StartDirectly code = map_code(restorer, start);
+  if (code == nullptr) return;
+  start.stack = stack;
+  start.argv = argv;
+  start.path = path;
+  start.descriptors.context_bytes = image.context;
+  start.descriptors.numbers[0] = image.image;
+  for (unsigned i = 0; i < image.file_count; ++i) start.descriptors.numbers[i + 1] = image.files[i];
+  start.descriptors.count = static_cast<int>(image.file_count) + 1;
+  start.executable = image.files[0];
+  code(&start);
+}
+
+}  // namespace prewarm::image

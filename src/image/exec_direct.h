@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+//
+// The front's part of restorer_direct.h.
+//
+// Restrictions: as exec_front.h.
+#pragma once
+
+#include "image/map_client.h"
+#include "image/restorer_process.h"
+
+namespace prewarm::image {
+
+// Becomes the program without an exec, if that is allowed and nobody would miss the exec.
+// `restorer`: the path of libprewarm-restore.so; `argv`: the end of the process's own. Returns if
+// not.
+void start_directly(const InitialStack& stack, const char* restorer, const char* path, char** argv,
+                    const MappedImage& image);
+
+}  // namespace prewarm::image
