@@ -617,6 +617,16 @@ class Memory(ServiceCase):
         process.wait()
         wait_until(lambda: self.state()["hot_bytes"] == 0, "released memory")
 
+    def test_pressure_is_watched(self):
+        """Where the kernel lets this user."""
+        try:
+            with open("/proc/pressure/memory", "r+b", buffering=0) as file:
+                file.write(b"some 200000 2000000\0")
+        except OSError as error:
+            self.skipTest(str(error))
+        self.start()
+        self.assertTrue(self.state()["memory_pressure_watched"])
+
     def test_bound_on_memory(self):
         names = [self.program(f"p{i}", ["--bytes", "400000"]) for i in range(4)]
         self.start("--hot-bytes", "1000000")

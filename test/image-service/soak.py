@@ -151,9 +151,9 @@ class Soak:
         self.wait_until(lambda: self.descriptors() <= descriptors)
         self.wait_until(lambda: self.memory() < memory + 8192)
         print(f"soak: {asked} requests, {served} images given, {seed - self.clients} clients"
-              f" killed, {most['builds']} builds, {most['stale']} stale; held {most['references']} at the"
-              f" end, now none; descriptors {descriptors}, now {self.descriptors()}; private memory"
-              f" {memory} KiB, now {self.memory()} KiB")
+              f" killed, {most['builds']} builds, {most['stale']} stale; held"
+              f" {most['references']} at the end, now none; descriptors {descriptors}, now"
+              f" {self.descriptors()}; private memory {memory} KiB, now {self.memory()} KiB")
 
     def end(self):
         if self.service.poll() is None:
