@@ -30,20 +30,34 @@ __attribute__((visibility("protected"))) int common_protected() { return 1000 + 
 int common() { return 2000 + N; }
 int NAME(variable) = 100 + N;
 thread_local int NAME(tls) = 200 + N;
-static thread_local const char* words[] = {"zero", "one", "two"};
-static const char* const names[] = {"a" "b", "cd", __FILE__};
+thread_local const char* NAME(words)[] = {"zero", "one", "two"};
+static const char* const names[] = {
+    "a"
+    "b",
+    "cd", __FILE__};
 static int* const pointers[] = {&NAME(variable), &NEXT(variable), nullptr};
 static thread_local int mine = 300 + N;
 }
 
 #if N % 3 == 0
+extern "C" void NEXT(registers)();
+namespace {
 struct Noticed {
-  Noticed() { note("constructed", N); }
+  Noticed() {
+    note("constructed", N);
+    NEXT(registers)();
+  }
   ~Noticed() { note("destroyed", N); }
-};
-static Noticed noticed;
+} noticed;
+}  // namespace
 #elif N % 3 == 1
-extern "C" void at_end() { note("at exit", N); }
+// Called by somebody's constructor, and has none of its own: what is registered here is called when
+// this library is finished, in its turn.
+static void at_end() { note("at exit", N); }
+extern "C" void NAME(registers)() { atexit(at_end); }
+#elif N == 5
+// Without the compiler's start files: the only constructor isn't theirs.
+__attribute__((constructor)) static void started() { note("started", N); }
 #endif
 
 struct Derived : Base {
@@ -79,9 +93,6 @@ int NAME(throws)(int depth) {
 int NAME(test)() {
   ++Shared<int>::value;
   ++counted_inline();
-#if N % 3 == 1
-  atexit(at_end);
-#endif
   Derived derived;
   const Base& base = derived;
   int caught = 0;
@@ -91,8 +102,8 @@ int NAME(test)() {
     caught = thrown.number();
   }
   printf("%d: %d %d %d %d %d %s %s %d %d %d %d %d %d %d %d %d\n", N, base.number(), caught, unwound,
-         NEXT(tls), NAME(tls)++, words[N % 3], names[N % 2], *pointers[0], *pointers[1], mine++,
-         common(), common_protected(), only_if_defined == nullptr ? -1 : only_if_defined(),
+         NEXT(tls), NAME(tls)++, NAME(words)[N % 3], names[N % 2], *pointers[0], *pointers[1],
+         mine++, common(), common_protected(), only_if_defined == nullptr ? -1 : only_if_defined(),
          chosen(), versioned_old(), versioned_new());
   return NEXT(variable);
 }

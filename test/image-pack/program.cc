@@ -48,8 +48,8 @@ static int find_owner(dl_phdr_info* info, size_t, void* data) {
 
 static int list_object(dl_phdr_info* info, size_t, void* data) {
   auto& out = *static_cast<std::string*>(data);
-  out += std::string(base_name(info->dlpi_name)) + " " + std::to_string(info->dlpi_phnum) + " tls " +
-         std::to_string(info->dlpi_tls_modid) + " notes";
+  out += std::string(base_name(info->dlpi_name)) + " " + std::to_string(info->dlpi_phnum) +
+         " tls " + std::to_string(info->dlpi_tls_modid) + " notes";
   for (int i = 0; i < info->dlpi_phnum; ++i) {
     const auto& segment = info->dlpi_phdr[i];
     if (segment.p_type != PT_NOTE || strstr(info->dlpi_name, "vdso") != nullptr) continue;
