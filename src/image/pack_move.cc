@@ -301,16 +301,25 @@ void Mover::set_link_maps() {
   for (const auto& [address, chains] : chains_) set(address, chains);
 }
 
-// l_gnu_chain_zero is counted from symbol 0, and so leads before the table that it belongs to: to
-// something that has not moved with it, or even before the library.
+// l_gnu_chain_zero is counted from symbol 0, and so may lead before the table that it belongs to,
+// to something that has not moved with it: even to another library, of what stays, too.
 void Mover::note_chains(const Moves& moves) {
+  std::map<std::size_t, std::uint64_t> distances;
   for (const auto& library : libraries_) {
-    const auto hash = library.library->file->elf.tag(DT_GNU_HASH);
-    if (!hash) continue;
-    const auto address =
-        capture_.objects[library.object].link_map + loader_.layout().map.gnu_chain_zero;
-    const auto table = library.old_base + *hash;
-    chains_.emplace_back(address, memory_.word(address) + moves(table) - table);
+    const auto& tables = library.library->tables;
+    if (!library.library->file->elf.tag(DT_GNU_HASH)) {
+      continue;  // the same word leads into a table then
+    }
+    distances[library.object] = tables.any()
+                                    ? library.new_tables - (library.old_base + tables.begin)
+                                    : library.new_base - library.old_base;
+  }
+  for (std::size_t i = 0; i < capture_.objects.size(); ++i) {
+    const auto distance = distances.find(i);
+    const bool stays = !moves.contains(capture_.objects[i].dynamic);
+    if (distance == distances.end() && !stays) continue;
+    const auto address = capture_.objects[i].link_map + loader_.layout().map.gnu_chain_zero;
+    chains_.emplace_back(address, memory_.word(address) + (stays ? 0 : distance->second));
   }
 }
 

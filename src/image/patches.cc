@@ -196,6 +196,40 @@ std::vector<std::uint64_t> find_slides(const Capture& capture) {
   return slides;
 }
 
+namespace {
+
+// Words that can only be this process's own, and aren't among the patches, which are by address.
+// Programs have copies of ld.so's variables (`__libc_stack_end`): those are patched like these.
+Result<void> add_own_words(const Capture& capture, std::vector<ImagePatch>& patches) {
+  const auto& anchors = capture.anchors;
+  const auto roles = role_values(anchors);
+  std::vector<ImagePatch> found;
+  for (const auto& region : capture.regions) {
+    for (std::size_t at = 0; at + 8 <= region.bytes.size(); at += 8) {
+      const auto value = load(region.bytes, at);
+      const bool own = value - anchors.stack_begin < anchors.stack_end - anchors.stack_begin ||
+                       value == canary_of(anchors) || value == anchors.random_words[1];
+      if (!own) continue;
+      const auto address = region.address + at;
+      const auto next =
+          std::lower_bound(patches.begin(), patches.end(), address,
+                           [](const auto& p, std::uint64_t a) { return p.address < a; });
+      if (next != patches.end() && next->address == address) continue;
+      const auto role =
+          std::ranges::find_if(roles, [&](const auto& one) { return one.value == value; });
+      if (role == roles.end()) {
+        return os::failed_with(ENOTSUP, "capture: not understood what belongs to one process");
+      }
+      found.push_back({address, role->role, 0});
+    }
+  }
+  patches.insert(patches.end(), found.begin(), found.end());
+  std::ranges::sort(patches, {}, &ImagePatch::address);
+  return {};
+}
+
+}  // namespace
+
 Result<std::vector<ImagePatch>> transfer_patches(const Capture& from,
                                                  const std::vector<ImagePatch>& patches,
                                                  const Capture& capture) {
@@ -222,22 +256,7 @@ Result<std::vector<ImagePatch>> transfer_patches(const Capture& from,
   }
   std::sort(result.begin(), result.end(),
             [](const auto& a, const auto& b) { return a.address < b.address; });
-  const auto known = [&](std::uint64_t address) {
-    const auto at = std::lower_bound(result.begin(), result.end(), address,
-                                     [](const auto& p, std::uint64_t a) { return p.address < a; });
-    return at != result.end() && at->address == address;
-  };
-  const auto& anchors = capture.anchors;
-  for (const auto& region : capture.regions) {
-    for (std::size_t at = 0; at + 8 <= region.bytes.size(); at += 8) {
-      const auto value = load(region.bytes, at);
-      const bool own = value - anchors.stack_begin < anchors.stack_end - anchors.stack_begin ||
-                       value == canary_of(anchors) || value == anchors.random_words[1];
-      if (own && !known(region.address + at)) {
-        return os::failed_with(ENOTSUP, "capture: not understood what belongs to one process");
-      }
-    }
-  }
+  if (auto done = add_own_words(capture, result); !done) return std::unexpected(done.error());
   return result;
 }
 

@@ -29,7 +29,8 @@ std::vector<std::uint64_t> find_slides(const Capture& capture);
 
 // Patches of another capture with the same ld.so and C library, for this one: by object and place
 // in it, or by distance from the thread pointer. Words of `capture` that look like one process's
-// own (an address of its stack, its canary, its pointer guard) and aren't among them are an error.
+// own (an address of its stack, its canary, its pointer guard) and aren't among them get a patch if
+// they are what a role says, and else are an error.
 os::Result<std::vector<ImagePatch>> transfer_patches(const Capture& from,
                                                      const std::vector<ImagePatch>& patches,
                                                      const Capture& capture);
