@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "image/bind.h"
 #include "image/capture.h"
 #include "image/checksum.h"
 #include "image/closure.h"
@@ -115,6 +116,39 @@ Result<void> take_in(CapturedRegion& region) {
   return {};
 }
 
+// Regions that lie together and have the same protection become one where that costs little: each
+// is a system call at every start, and something that fork and exit have to look at. So memory
+// without contents joins what is before it, and short pieces of files are taken into the image if
+// something there lies beside them.
+Result<void> join_regions(std::vector<CapturedRegion>& regions) {
+  constexpr std::uint64_t kShort = 1 << 16;
+  std::vector<CapturedRegion> joined;
+  for (auto& region : regions) {
+    auto* before = joined.empty() ? nullptr : &joined.back();
+    const bool fits = before != nullptr && before->address + before->size == region.address &&
+                      before->protection == region.protection &&
+                      (before->protection & PROT_EXEC) == 0;
+    const auto may_join = [](const CapturedRegion& one) {
+      return one.size <= kShort || (one.file.empty() && !one.bytes.empty());
+    };
+    const bool both_files = fits && !before->file.empty() && !region.file.empty();
+    if (!fits || both_files || !may_join(*before) || !may_join(region)) {
+      joined.push_back(std::move(region));
+      continue;
+    }
+    for (auto* one : {before, &region}) {
+      if (one->file.empty()) continue;
+      if (auto done = take_in(*one); !done) return done;
+    }
+    before->bytes.resize(before->size);
+    before->bytes.insert(before->bytes.end(), region.bytes.begin(), region.bytes.end());
+    before->size += region.size;
+    before->bytes.resize(before->size);
+  }
+  regions = std::move(joined);
+  return {};
+}
+
 // The largest alignment that a segment of the file asks for; 0 if it isn't ELF.
 std::uint64_t alignment_of(const std::string& path) {
   const os::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -166,6 +200,7 @@ Result<ImageParts> make_parts(const std::string& path, Capture& capture, Differe
                               std::uint32_t packed) {
   auto files = collect_files(path, capture);
   if (!files) return std::unexpected(files.error());
+  if (auto done = join_regions(capture.regions); !done) return std::unexpected(done.error());
   ImageParts parts;
   for (auto& region : capture.regions) {
     if (region.protection == PROT_NONE && region.bytes.empty()) continue;
@@ -269,6 +304,7 @@ Result<Differences> find_differences(const std::string& path, const Capture& cap
     if (!second) return std::unexpected(second.error());
     return compare_captures(captured, *second);
   }
+  capturing.linked = nullptr;
   const auto first = capture_program(kProbe, capturing);
   if (!first) return std::unexpected(first.error());
   const auto second = capture_otherwise(kProbe);
@@ -291,6 +327,7 @@ std::expected<os::Fd, BuildFailure> build_image(const std::string& path,
   CaptureOptions capturing;
   capturing.arena = draw_arena(capturing.arena_size);
   capturing.stack_limit = options.stack_limit;
+  capturing.linked = bind_all;
   std::uint32_t packed = 0;
   auto captured = capture_as_wanted(path, options, capturing, packed);
   if (!captured) return refuse(Refusal::not_linked, captured.error());

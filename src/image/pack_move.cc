@@ -59,7 +59,7 @@ class Mover {
     for (const auto& library : libraries_) {
       if (auto done = adapt(library, moves); !done) return std::unexpected(done.error());
     }
-    note_chains();
+    note_chains(moves);
     tell_loader(moves);
     move_addresses(moves);
     set_link_maps();
@@ -93,7 +93,7 @@ class Mover {
   void adapt_dynamic(const MovingLibrary& library, const Moves& moves);
   void tell_loader(const Moves& moves);
   void move_addresses(const Moves& moves);
-  void note_chains();
+  void note_chains(const Moves& moves);
   void set_link_maps();
   void skip_idle_constructors();
   void replace_regions();
@@ -303,7 +303,7 @@ void Mover::set_link_maps() {
 
 // l_gnu_chain_zero is counted from symbol 0, and so may lead before the table that it belongs to,
 // to something that has not moved with it: even to another library, of what stays, too.
-void Mover::note_chains() {
+void Mover::note_chains(const Moves& moves) {
   std::map<std::size_t, std::uint64_t> distances;
   for (const auto& library : libraries_) {
     const auto& tables = library.library->tables;
@@ -314,7 +314,6 @@ void Mover::note_chains() {
                                     ? library.new_tables - (library.old_base + tables.begin)
                                     : library.new_base - library.old_base;
   }
-  const Moves moves(libraries_);
   for (std::size_t i = 0; i < capture_.objects.size(); ++i) {
     const auto distance = distances.find(i);
     const bool stays = !moves.contains(capture_.objects[i].dynamic);

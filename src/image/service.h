@@ -102,8 +102,12 @@ class Service {
   void look_at_changes();
   Entry* find(const MapTarget& target, Refusal& why_not);
   bool is_current(Entry& entry);
+  Entry* find_same(const HotImage& image);
+  bool is_hot(const std::string& stored) const;
   Entry* adopt(LoadedImage loaded, Variant asked, const std::string& stored_as, Refusal& why_not);
   void release(Id id);
+  // Also from the disk.
+  void forget(Id id);
   bool make_room(std::uint64_t bytes);
   void release_old();
   std::uint64_t release_unused();

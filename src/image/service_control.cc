@@ -117,13 +117,12 @@ std::uint64_t Service::forget_program(const std::string& path) {
     if (entry->image.program() == path) found.push_back(id);
   }
   std::uint64_t count = found.size();
-  for (const Id id : found) release(id);
   if (options_.shelf != nullptr) {
-    for (const std::string& name : options_.shelf->find(path)) {
-      options_.shelf->remove(name);
-      ++count;
-    }
+    const auto names = options_.shelf->find(path);
+    count += names.size();
+    for (const std::string& name : names) options_.shelf->remove(name);
   }
+  for (const Id id : found) forget(id);
   failures_.forget_program(path);
   return count;
 }

@@ -54,11 +54,7 @@ Service::Entry* Service::find(const MapTarget& target, Refusal& why_not) {
   for (const Id id : stale) {
     why_not = Refusal::stale;
     ++counters_.stale;
-    Entry& entry = *entries_.at(id);
-    if (options_.shelf != nullptr && !entry.stored_as.empty()) {
-      options_.shelf->remove(entry.stored_as);
-    }
-    release(id);
+    forget(id);
   }
   return result;
 }
@@ -75,6 +71,22 @@ bool Service::is_current(Entry& entry) {
   return entry.image.is_current();
 }
 
+// One that was read again, while it was on its way to the disk.
+Service::Entry* Service::find_same(const HotImage& image) {
+  const ImageFile& program = image.program_file();
+  const auto range = by_program_.equal_range({program.device, program.inode});
+  for (auto at = range.first; at != range.second; ++at) {
+    Entry& entry = *entries_.at(at->second);
+    if (std::ranges::equal(entry.image.header().key, image.header().key)) return &entry;
+  }
+  return nullptr;
+}
+
+bool Service::is_hot(const std::string& stored) const {
+  return std::ranges::any_of(
+      entries_, [&stored](const auto& known) { return known.second->stored_as == stored; });
+}
+
 Service::Entry* Service::adopt(LoadedImage loaded, Variant asked, const std::string& stored_as,
                                Refusal& why_not) {
   why_not = Refusal::too_busy;
@@ -88,6 +100,11 @@ Service::Entry* Service::adopt(LoadedImage loaded, Variant asked, const std::str
   if (image->memory_bytes() > options_.hot_bytes) {
     why_not = Refusal::too_large;
     return nullptr;
+  }
+  if (Entry* same = find_same(*image)) {
+    if (same->stored_as.empty()) same->stored_as = stored_as;
+    why_not = Refusal::none;
+    return same;
   }
   if (!make_room(image->memory_bytes())) return nullptr;
   const Id id = ++last_id_;
@@ -123,6 +140,15 @@ void Service::release(Id id) {
   hot_bytes_ -= entry.image.memory_bytes();
   image_descriptors_ -= entry.image.descriptors().size();
   entries_.erase(found);
+}
+
+void Service::forget(Id id) {
+  const std::string& name = entries_.at(id)->stored_as;
+  if (!name.empty()) options_.shelf->remove(name);
+  for (const auto& [number, job] : jobs_) {
+    if (job->is_store && job->entry == id) job->outdated = true;
+  }
+  release(id);
 }
 
 // Images that nobody holds go, that which was not used for longest first. False: the others leave

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Images that are read from the disk, made, or written to the disk, while requests are answered.
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
 
@@ -54,6 +55,8 @@ bool Service::wait_for_job(Connection& connection, const MapTarget& target, std:
   if (job == nullptr) {
     std::vector<std::string> stored;
     if (options_.shelf != nullptr) stored = options_.shelf->find(target.path);
+    // Those are for other limits.
+    std::erase_if(stored, [this](const std::string& name) { return is_hot(name); });
     std::ranges::reverse(stored);
     if (stored.empty() && !may_build) return refuse(otherwise);
     if (stored.empty()) {
@@ -111,7 +114,11 @@ void Service::read_stored(Job& job) {
   const int opener = spawner_.opener();
   const auto work = [shelf, name = job.reading, opener] {
     auto memfd = shelf->get(name);
-    if (!memfd) return HelperResult{Refusal::damaged, {}, {}};
+    if (!memfd) {
+      // Others may have removed it.
+      const bool is_gone = memfd.error().code == ENOENT;
+      return HelperResult{is_gone ? Refusal::no_image : Refusal::damaged, {}, {}};
+    }
     return load(std::move(*memfd), opener);
   };
   start_helper(job, work, {&opener, 1});
@@ -178,6 +185,8 @@ void Service::take_helper(Id id) {
       ++counters_.store_failures;
     } else if (entry != entries_.end()) {
       entry->second->stored_as = result.text;
+    } else if (job.outdated) {
+      options_.shelf->remove(result.text);
     }
     jobs_.erase(found);
   } else {
@@ -216,7 +225,7 @@ void Service::take_image(Job& job, HelperResult result) {
     return;
   }
   if (!was_stored) return end_job(job, refusal, nullptr);
-  job.refusal = refusal;
+  if (refusal != Refusal::no_image) job.refusal = refusal;
   const bool is_useless =
       refusal == Refusal::stale || refusal == Refusal::damaged || refusal == Refusal::other_version;
   if (is_useless) options_.shelf->remove(job.reading);

@@ -10,8 +10,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 
 #include "image/service.h"
+#include "image/store_shelf.h"
 #include "os/runtime_directory.h"
 #include "prewarm_config.h"
 
@@ -21,6 +23,8 @@ namespace {
 struct CommandLine {
   ServiceOptions service;
   std::vector<std::string> library_directories;
+  std::string cache_directory;
+  std::uint64_t store_bytes = kDefaultStoreBytes;
   std::vector<std::string> images;
   bool background = false;
   bool print_sandbox = false;
@@ -51,6 +55,10 @@ void add_options(CLI::App& app, CommandLine& line) {
   app.add_option("--library-directory", line.library_directories,
                  "Read libraries beneath this directory, too")
       ->type_name("DIR");
+  app.add_option("--cache-directory", line.cache_directory, "Where images are kept on the disk")
+      ->type_name("DIR");
+  app.add_option("--store-bytes", line.store_bytes, "How much of the disk images may take")
+      ->capture_default_str();
   app.add_option("--image", line.images, "Have this image file in memory from the beginning")
       ->type_name("FILE");
   app.add_option("--builder", service.builder,
@@ -95,8 +103,20 @@ SandboxOptions sandbox_options(const CommandLine& line) {
   options.read_directories.insert(options.read_directories.end(), line.library_directories.begin(),
                                   line.library_directories.end());
   options.write_directories = {line.service.runtime_directory};
+  if (!line.cache_directory.empty()) options.write_directories.push_back(line.cache_directory);
   options.kill = line.seccomp_kill;
   return options;
+}
+
+// Without it images are only in memory.
+std::optional<StoreShelf> open_shelf(const CommandLine& line) {
+  if (line.cache_directory.empty()) return {};
+  const auto boot = this_boot();
+  if (!boot) return {};
+  auto shelf = StoreShelf::open(line.cache_directory, line.store_bytes, *boot);
+  if (shelf) return std::move(*shelf);
+  complain(shelf.error().message() + " (images are kept in memory only)");
+  return {};
 }
 
 int serve(CommandLine& line) {
@@ -114,6 +134,9 @@ int serve(CommandLine& line) {
   auto spawner = SpawnerClient::start(
       {line.service.builder, line.service.build_seconds, line.service.build_bytes});
   if (!spawner) return fail(spawner.error());
+  auto shelf = open_shelf(line);
+  line.service.shelf = shelf ? &*shelf : nullptr;
+  if (!shelf) line.cache_directory.clear();
   Service service(**socket, line.service, std::move(*spawner));
   if (const auto prepared = service.prepare(); !prepared) return fail(prepared.error());
   for (const std::string& path : line.images) {
@@ -143,6 +166,9 @@ int run(int argc, char** argv) {
   add_options(app, line);
   CLI11_PARSE(app, argc, argv);
   if (line.service.builder.empty()) line.service.builder = default_builder();
+  if (line.cache_directory.empty()) {
+    line.cache_directory = store_directory(std::getenv("XDG_CACHE_HOME"), std::getenv("HOME"));
+  }
   ::umask(077);
   if (::chdir("/") != 0 || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     return fail({"set up", "prewarmd", errno});

@@ -51,6 +51,7 @@ struct Service::Job {
   std::vector<Waiter> waiters;
   bool is_store = false;  // only writes the image `entry` to the disk
   Id entry = 0;
+  bool outdated = false;  // is of no use on the disk any more
 };
 
 }  // namespace prewarm::image

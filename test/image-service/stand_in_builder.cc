@@ -19,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -118,11 +119,17 @@ ImageParts parts_of(const Order& order, const std::vector<std::uint8_t>& text,
   h.arena_end = kArena + 0x10'0000'0000;
   h.start = h.entry = h.unmap_gadget = kArena + 0x10;
   h.program_headers = h.loader_base = kArena;
+  // Other files and limits make other images.
+  h.key[0] = std::hash<std::string>()(order.program);
+  for (const FilePart& part : order.files) {
+    h.key[0] = h.key[0] * 31 + static_cast<std::uint64_t>(part.file.changed_ns);
+  }
+  h.key[1] = order.stack_limit * 2 + (order.pack ? 1 : 0);
   h.objects = 3;
   h.packed = order.pack ? 2 : 0;
   const std::uint64_t data_begin = kArena + 0x1000;
   h.thread = {data_begin + 0x100, data_begin + 0x200, data_begin + 0x300, 24, 0, 0, 0};
-  h.vdso = {kArena + 0x8'0000'0000, 0x6000, kArena + 0x8'0000'4000};
+  h.vdso = {kArena + 0x8'0000'0000, 0x6000, kArena + 0x8'0000'4000, {0x4000, 0x2000}};
   h.conditions.vdso_size = h.vdso.size;
   h.conditions.stack_limit = order.stack_limit;
   parts.files = order.files;
