@@ -190,6 +190,9 @@ bool open_files(const ImageHeader& header, MappedImage& result) {
     struct stat s{};
     if (raw_syscall(SYS_fstat, fd, arg(&s)) != 0 || !is_same_file(files[i], s)) return false;
   }
+  for (unsigned i = 0; i < result.file_count; ++i) {
+    if (result.files[i] < 0) return false;
+  }
   return true;
 }
 
