@@ -8,6 +8,7 @@
 #include "image/exec_direct.h"
 #include "image/format.h"
 #include "image/map_client.h"
+#include "image/restorer_core.h"
 #include "image/restorer_process.h"
 #include "os/raw_syscall.h"
 
@@ -162,36 +163,65 @@ bool find_restorer(char* path) {
   return false;
 }
 
-// The image of a file, with the files that it names: what the service would answer.
+bool is_image(const ImageHeader& header, std::uint64_t size) {
+  return size >= sizeof header && same(header.magic, kImageMagic) &&
+         header.version == kImageVersion && header.total_bytes == size &&
+         header.mapped_files <= kMaxMappedFiles && header.files.offset <= size &&
+         header.files.count <= (size - header.files.offset) / sizeof(ImageFile) &&
+         header.strings.offset <= size;
+}
+
+// Opens the files that are mapped; all have to be what they were.
+bool open_files(const ImageHeader& header, MappedImage& result) {
+  const auto* const begin = reinterpret_cast<const char*>(&header);
+  const auto* const files = reinterpret_cast<const ImageFile*>(begin + header.files.offset);
+  const auto* const strings = begin + header.strings.offset;
+  const std::uint64_t most = header.total_bytes - header.strings.offset;
+  result.file_count = header.mapped_files;
+  for (unsigned i = 0; i < result.file_count; ++i) result.files[i] = -1;
+  for (std::uint64_t i = 0; i < header.files.count; ++i) {
+    const auto place = files[i].descriptor;
+    if ((files[i].flags & kFileMapped) == 0 || place >= header.mapped_files) continue;
+    if (files[i].path >= most) return false;
+    const long fd =
+        raw_syscall(SYS_openat, AT_FDCWD, arg(strings + files[i].path), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    result.files[place] = static_cast<int>(fd);
+    struct stat s{};
+    if (raw_syscall(SYS_fstat, fd, arg(&s)) != 0 || !is_same_file(files[i], s)) return false;
+  }
+  for (unsigned i = 0; i < result.file_count; ++i) {
+    if (result.files[i] < 0) return false;
+  }
+  return true;
+}
+
+// The image of a file, with the files that it names: what the service would answer. On failure
+// there may be descriptors, to be closed.
 bool open_image(const char* path, MappedImage& result) {
-  result.image =
-      static_cast<int>(raw_syscall(SYS_openat, AT_FDCWD, arg(path), O_RDONLY | O_CLOEXEC));
+  result.image = static_cast<int>(
+      raw_syscall(SYS_openat, AT_FDCWD, arg(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (result.image < 0) return false;
   struct stat s{};
   raw_syscall(SYS_fstat, result.image, arg(&s));
   const long at = raw_syscall(SYS_mmap, 0, s.st_size, PROT_READ, MAP_PRIVATE, result.image, 0);
   if (at < 0 && at > -4096) return false;
   const auto& header = *reinterpret_cast<const ImageHeader*>(at);
-  if (static_cast<std::uint64_t>(s.st_size) < sizeof header || !same(header.magic, kImageMagic) ||
-      header.version != kImageVersion ||
-      header.total_bytes != static_cast<std::uint64_t>(s.st_size) ||
-      header.mapped_files > kMaxMappedFiles) {
-    return false;
-  }
-  const auto* files =
-      reinterpret_cast<const ImageFile*>(at + static_cast<long>(header.files.offset));
-  const auto* strings =
-      reinterpret_cast<const char*>(at + static_cast<long>(header.strings.offset));
-  for (std::uint64_t i = 0; i < header.files.count; ++i) {
-    if ((files[i].flags & kFileMapped) == 0 || files[i].descriptor >= header.mapped_files) continue;
-    const long fd =
-        raw_syscall(SYS_openat, AT_FDCWD, arg(strings + files[i].path), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    result.files[files[i].descriptor] = static_cast<int>(fd);
-  }
-  result.file_count = header.mapped_files;
-  result.context = header.context_bytes;
-  return true;
+  const bool is_right =
+      is_image(header, static_cast<std::uint64_t>(s.st_size)) && open_files(header, result);
+  result.context = is_right ? header.context_bytes : 0;
+  raw_syscall(SYS_munmap, at, s.st_size);
+  return is_right;
+}
+
+// Whether it is the program's image, and may be: one that gets privileges from its file has to be
+// executed without anything of ours.
+bool is_for(const MappedImage& image, const char* path) {
+  struct stat mapped{}, executed{};
+  return image.file_count != 0 && raw_syscall(SYS_fstat, image.files[0], arg(&mapped)) == 0 &&
+         raw_syscall(SYS_newfstatat, AT_FDCWD, arg(path), arg(&executed), 0) == 0 &&
+         mapped.st_dev == executed.st_dev && mapped.st_ino == executed.st_ino &&
+         (executed.st_mode & (S_ISUID | S_ISGID)) == 0;
 }
 
 bool ask_service(const InitialStack& stack, const char* path, MappedImage& result) {
@@ -252,7 +282,10 @@ bool execute_image(const InitialStack& stack, const Request& request, const char
   MappedImage image;
   const bool has_image =
       request.image != nullptr ? open_image(request.image, image) : ask_service(stack, path, image);
-  if (!has_image) return false;
+  if (!has_image || !is_for(image, path)) {
+    close_mapped(image);
+    return false;
+  }
   start_directly(stack, restorer, path, request.argv, image);
   char added[kPathBytes + kMaxMappedFiles * 8];
   Text text(added, sizeof added);
