@@ -7,11 +7,15 @@
 
 #include "cli/exec.h"
 #include "cli/image.h"
+#include "cli/image_entry.h"
 
 namespace prewarm::cli {
 
 struct ImageOptions {
   ImageBuildOptions build;
+  InstallOptions install;
+  std::string program;  // verify, rm
+  bool json = false;
 };
 
 void add_exec(CLI::App& app, ExecOptions& options);
