@@ -19,6 +19,7 @@
 #include "cli/locate.h"
 #include "image/eligible.h"
 #include "image/entry.h"
+#include "image/memfd.h"
 #include "os/clock.h"
 #include "os/fd.h"
 
@@ -68,7 +69,17 @@ bool describe_restorer(const std::string& path, EntryPlaces& places) {
   return true;
 }
 
-os::Result<std::string> make_entry(const std::string& program) {
+// GCC's drivers look for the compilers beside what argv[0] leads to, along PATH.
+bool looks_beside_name(const std::string& program) {
+  const os::Fd file(::open(program.c_str(), O_RDONLY | O_CLOEXEC));
+  const auto mapping = image::Mapping::of(file);
+  if (!mapping) return false;
+  const auto bytes = mapping->bytes();
+  return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())
+      .contains("GCC_EXEC_PREFIX");
+}
+
+os::Result<std::string> make_entry(const std::string& program, bool by_path) {
   const std::string original = find_entry_template();
   const std::string restorer = find_restorer();
   if (original.empty()) return os::failed_with(ENOENT, "find", "prewarm-entry");
@@ -82,6 +93,7 @@ os::Result<std::string> make_entry(const std::string& program) {
       !put_path(places.command, find_command())) {
     return os::failed_with(ENAMETOOLONG, "make an entry of", program);
   }
+  if (by_path || looks_beside_name(program)) places.flags |= image::kEntryNamesPath;
   if (!describe_restorer(restorer, places)) return os::failed("look at", restorer);
   std::memcpy(bytes.data() + at, &places, sizeof places);
   return bytes;
@@ -131,7 +143,7 @@ struct Outcome {
   std::string refusal;
 };
 
-Outcome install(const std::string& name, const std::string& directory) {
+Outcome install(const std::string& name, const std::string& directory, bool by_path) {
   Outcome outcome{name, find_real_program(name), {}, {}, {}};
   if (outcome.path.empty()) {
     outcome.error = "there is no such program";
@@ -148,7 +160,7 @@ Outcome install(const std::string& name, const std::string& directory) {
     outcome.error = "no entry is made: " + outcome.entry + " is another program's file";
     return outcome;
   }
-  const auto bytes = make_entry(outcome.path);
+  const auto bytes = make_entry(outcome.path, by_path);
   const auto done = bytes ? write_program(outcome.entry, *bytes)
                           : os::Result<void>(std::unexpected(bytes.error()));
   if (!done) outcome.error = "no entry is made: " + done.error().message();
@@ -227,7 +239,8 @@ int image_install(const InstallOptions& options) {
     return 1;
   }
   std::vector<Outcome> outcomes;
-  for (const auto& name : options.programs) outcomes.push_back(install(name, directory));
+  for (const auto& name : options.programs)
+    outcomes.push_back(install(name, directory, options.by_path));
   if (options.json) {
     print_json(outcomes, directory);
     return finish(outcomes);

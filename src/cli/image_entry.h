@@ -14,6 +14,7 @@ namespace prewarm::cli {
 struct InstallOptions {
   std::vector<std::string> programs;
   std::string directory;  // --dir; empty: default_entry_directory()
+  bool by_path = false;   // programs are told their path as their name
   bool json = false;
 };
 

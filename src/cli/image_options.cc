@@ -45,8 +45,11 @@ void add_entries(CLI::App& image, InstallOptions& options) {
     command->add_option("--dir", options.directory, "Where; usually ~/.local/lib/prewarm/bin")
         ->type_name("DIR");
     command->add_flag("--json", options.json, "Print JSON");
+    return command;
   };
-  add("install", "Make entries for PATH, which start programs from their images");
+  add("install", "Make entries for PATH, which start programs from their images")
+      ->add_flag("--by-path", options.by_path,
+                 "Programs are told their path as their name, not the caller's word");
   add("uninstall", "Remove such entries");
 }
 

@@ -12,10 +12,15 @@
 namespace prewarm::image {
 
 inline constexpr char kEntryMagic[8] = {'P', 'W', 'E', 'N', 'T', 'R', 'Y', '\1'};
+// The program is told its path as its name (argv[0]): it looks for its files beside that, and would
+// look beside the entry.
+inline constexpr std::uint64_t kEntryNamesPath = 1;
+
 inline constexpr unsigned kEntryPathBytes = 1024;  // with the zero byte
 
 struct EntryPlaces {
   char magic[8];
+  std::uint64_t flags;  // kEntry*
   // The restorer as it was when the entry was made: the two talk to each other, and an entry may be
   // older than what has been installed since. If it is another one, the command is asked.
   std::uint64_t restorer_device, restorer_inode, restorer_size;
@@ -24,6 +29,6 @@ struct EntryPlaces {
   char restorer[kEntryPathBytes];  // libprewarm-restore.so
   char command[kEntryPathBytes];   // prewarm
 };
-static_assert(sizeof(EntryPlaces) == 40 + 3 * kEntryPathBytes);
+static_assert(sizeof(EntryPlaces) == 48 + 3 * kEntryPathBytes);
 
 }  // namespace prewarm::image

@@ -46,6 +46,7 @@ constexpr int kNotFound = 127;
     0,
     0,
     0,
+    0,
     {},
     {},
     {}};
@@ -96,9 +97,11 @@ void ask_command(const InitialStack& stack) {
 extern "C" [[noreturn, gnu::used]] void prewarm_entry_main(std::uint64_t* stack_start) {
   const InitialStack stack = read_stack(reinterpret_cast<char**>(stack_start + 1));
   const char* const program = text_of(places.program);
+  const bool names_path = (places.flags & kEntryNamesPath) != 0;
+  if (names_path && *stack.start != 0) stack.argv[0] = const_cast<char*>(program);
   if (!has_loader_variables(stack)) {
     if (restorer_is_known()) {
-      const ImageStart start{text_of(places.restorer), program, stack.argv};
+      const ImageStart start{text_of(places.restorer), program, stack.argv, !names_path};
       const Refusal refusal = start_from_service(stack, start);
       if (refusal == Refusal::no_service && service_start_is_due(stack)) ask_command(stack);
     } else {

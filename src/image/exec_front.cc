@@ -143,7 +143,7 @@ extern "C" void prewarm_exec_front(std::uint64_t* stack_start) {
   if (!find_program(stack, name, path)) return;
   char restorer[kPathBytes];
   if (find_restorer(restorer)) {
-    const ImageStart start{restorer, path, request.argv};
+    const ImageStart start{restorer, path, request.argv, true};
     const Refusal refusal = request.image != nullptr ? start_from_file(stack, start, request.image)
                                                      : start_from_service(stack, start);
     // The command says that there is no such file, or starts a service.

@@ -117,7 +117,9 @@ void start_with(const InitialStack& stack, const ImageStart& start, MappedImage&
   // A colon separates the files that LD_AUDIT names.
   bool can_be_named = true;
   for (const char* c = start.restorer; *c != '\0'; ++c) can_be_named &= *c != ':';
-  start_directly(stack, start.restorer, start.path, start.argv, image);
+  if (start.may_be_direct) {
+    start_directly(stack, start.restorer, start.path, start.argv, image);
+  }
   char added[kPathBytes + kMaxMappedFiles * 8];
   PlainText text(added, sizeof added);
   if (can_be_named && write_variable(start.restorer, image, text)) {

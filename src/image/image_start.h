@@ -20,6 +20,7 @@ struct ImageStart {
   const char* restorer = nullptr;  // path of libprewarm-restore.so, which is there
   const char* path = nullptr;      // of the program, to be executed
   char** argv = nullptr;           // the end of the process's own
+  bool may_be_direct = true;       // no exec is needed (exec_direct.h): all of argv is on the stack
 };
 
 // The value of a variable, or null.
