@@ -5,6 +5,14 @@
 if(TARGET prewarm)
   install(TARGETS prewarm RUNTIME DESTINATION bin)
 endif()
+if(TARGET prewarmd)
+  install(TARGETS prewarmd RUNTIME DESTINATION bin)
+  # User units: each user has a service, and enables its socket who wants it.
+  configure_file(systemd/prewarmd.service.in "${PROJECT_BINARY_DIR}/generated/prewarmd.service" @ONLY)
+  install(FILES systemd/prewarmd.socket "${PROJECT_BINARY_DIR}/generated/prewarmd.service"
+          DESTINATION lib/systemd/user)
+  install(FILES man/prewarmd.8 DESTINATION share/man/man8)
+endif()
 foreach(library prewarm-agent prewarm-spawn)
   if(TARGET ${library})
     # Loaded, never executed: no x bit, as Debian has its shared objects.

@@ -17,7 +17,6 @@ using prewarm::image::Bytes;
 using prewarm::image::Diagnostics;
 using prewarm::image::ElfFile;
 using prewarm::image::Kind;
-using prewarm::image::Symbol;
 using prewarm::image::Version;
 using prewarm::image::Wanted;
 

@@ -233,7 +233,7 @@ def library(tables="gnu", tags=(), without=(), patch=None, end=((0, 0),)):
         ),
         "RELA": struct.pack("<QQq", 0x40, 8, 0x40) + struct.pack("<QQq", 0x48, 1 << 32 | 6, 0),
         "JMPREL": struct.pack("<QQq", 0x50, 1 << 32 | 7, 0),
-        "RELR": struct.pack("<3Q", 0x40, 0b1011, 0x100),
+        "RELR": struct.pack("<4Q", 0x40, 0b1011, 0b101, 0x100),
         "INIT_ARRAY": struct.pack("<2Q", 0x40, 0x48),
     }  # fmt: skip
     if tables == "gnu":
@@ -348,6 +348,8 @@ def caches():
         plain(b"libz.so.1"),
         plain(b"libx.so.10"),
         plain(b"libx.so.9"),
+        fast(b"libquick.so", 1),
+        fast(b"libquick.so", 0),
         plain(b"libold.so", here, 1 << 2, b"avx512_1/"),
         plain(b"libold.so"),
         fast(b"libfast.so", 0),

@@ -65,6 +65,16 @@ Front& front() {
   return *instance;
 }
 
+namespace {
+
+// Beside the agent. Empty: it isn't there.
+std::string find_restorer(const std::string& agent) {
+  std::string path = agent.substr(0, agent.rfind('/') + 1) + "libprewarm-restore.so";
+  return ::access(path.c_str(), R_OK) == 0 ? path : std::string();
+}
+
+}  // namespace
+
 std::string find_agent(const std::string& configured) {
   if (!configured.empty()) return configured;
   Dl_info info;
@@ -83,6 +93,7 @@ std::string find_agent(const std::string& configured) {
 
 void Front::start(const launch::Settings& settings) {
   settings_ = settings;
+  restorer_ = find_restorer(find_agent(settings_.agent_path));
   self_ = ::getpid();
   living_ = js.c_living;
   ignored_at_start_ = ignored_now();

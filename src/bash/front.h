@@ -146,6 +146,8 @@ class Front {
   bool descriptors_failed(int error);
   void before_fork();
   void before_exec();
+  // libprewarm-restore.so, for starting programs from images; empty: it isn't there.
+  const std::string& restorer() const { return restorer_; }
   pid_t wait(pid_t pid, int* status, int options);
   void finish_hidden();
   void at_exit();
@@ -312,6 +314,7 @@ class Front {
   // Launches that this very process asked for and that no clone served, by path.
   std::vector<std::pair<std::string, unsigned>> local_calls_;
   std::vector<std::string> spent_;  // programs whose one parked process was released
+  std::string restorer_;
   std::array<Pending, kMaxPending> pendings_;
   std::vector<Finished> finished_;
   unsigned invented_ = 0;                   // pids invented so far

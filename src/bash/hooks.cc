@@ -12,6 +12,7 @@
 #include "bash/originals.h"
 #include "bash/patching.h"
 #include "bash/taken_signals.h"
+#include "image/exec_image.h"
 
 namespace prewarm::bash {
 
@@ -45,6 +46,9 @@ pid_t hook_waitpid(pid_t pid, int* status, int options) {
 int hook_execve(const char* path, char* const* argv, char* const* env) {
   front().instead_of_exec(path, argv, env);
   front().before_exec();
+  if (!front().restorer().empty()) {
+    image::exec_from_image(front().restorer().c_str(), path, argv, env);
+  }
   return originals().execve(path, argv, env);
 }
 

@@ -154,6 +154,12 @@ os::Result<void> DepsBench::first_start(DepsRow& row, const DepsStart& start) {
   const auto alone = program->memory();
   if (!alone) return std::unexpected(alone.error());
   row.alone = *alone;
+  // `prewarm exec` starts a program the usual way when it is in doubt, and nobody would notice.
+  if (start.build_us && !alone->from_image) {
+    row.absent = "it was started without its image";
+    const auto ended = program->finish();
+    return ended ? os::Result<void>() : std::unexpected(ended.error());
+  }
   if (auto looked = look_together(row, start, *program); !looked) return looked;
   const auto printed = program->finish();
   if (!printed) return std::unexpected(printed.error());

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "image/format.h"
 #include "os/clock.h"
 #include "prewarm/command.h"
 
@@ -107,7 +108,11 @@ os::Result<DepsMemory> DepsProgram::memory() const {
   std::ifstream status(directory + "status");
   if (!maps || !rollup || !status) return os::failed("look at the memory of", "the program");
   DepsMemory memory;
-  for (std::string line; std::getline(maps, line);) ++memory.mappings;
+  for (std::string line; std::getline(maps, line);) {
+    ++memory.mappings;
+    const std::uint64_t address = std::strtoull(line.c_str(), nullptr, 16);
+    memory.from_image |= address >= image::kArenaLowest && address < image::kArenaHighest;
+  }
   memory.rss = field(rollup, "Rss:");
   memory.pss = field(rollup, "Pss:");
   memory.private_part = field(rollup, "Private_Clean:");

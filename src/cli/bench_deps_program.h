@@ -16,6 +16,7 @@ namespace prewarm::cli {
 // Of one process; KiB, as the kernel counts them.
 struct DepsMemory {
   double mappings = 0;
+  bool from_image = false;  // some of it lies where images are
   double rss = 0;
   double pss = 0;
   double private_part = 0;  // of rss: nobody else has it

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "image/build.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -8,6 +9,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <chrono>
 #include <cstring>
 #include <map>
@@ -15,13 +18,16 @@
 #include <utility>
 #include <vector>
 
+#include "image/bind.h"
 #include "image/capture.h"
+#include "image/checksum.h"
 #include "image/closure.h"
 #include "image/diagnostics.h"
 #include "image/eligible.h"
 #include "image/library_cache.h"
 #include "image/loader_facts.h"
 #include "image/mapped_file.h"
+#include "image/move.h"
 #include "image/pack.h"
 #include "image/patches.h"
 #include "image/writer.h"
@@ -110,30 +116,91 @@ Result<void> take_in(CapturedRegion& region) {
   return {};
 }
 
-// Words that are addresses in the arena.
-std::vector<std::uint64_t> find_slides(const Capture& capture) {
-  std::vector<std::uint64_t> slides;
-  const auto span = capture.arena_end - capture.arena_begin;
-  for (const auto& region : capture.regions) {
-    for (std::size_t at = 0; at + 8 <= region.bytes.size(); at += 8) {
-      std::uint64_t value = 0;
-      std::memcpy(&value, region.bytes.data() + at, sizeof value);
-      if (value - capture.arena_begin <= span) slides.push_back(region.address + at);
+// Regions that lie together and have the same protection become one where that costs little: each
+// is a system call at every start, and something that fork and exit have to look at. So memory
+// without contents joins what is before it, and short pieces of files are taken into the image if
+// something there lies beside them.
+Result<void> join_regions(std::vector<CapturedRegion>& regions) {
+  constexpr std::uint64_t kShort = 1 << 16;
+  std::vector<CapturedRegion> joined;
+  for (auto& region : regions) {
+    auto* before = joined.empty() ? nullptr : &joined.back();
+    const bool fits = before != nullptr && before->address + before->size == region.address &&
+                      before->protection == region.protection &&
+                      (before->protection & PROT_EXEC) == 0;
+    const auto may_join = [](const CapturedRegion& one) {
+      return one.size <= kShort || (one.file.empty() && !one.bytes.empty());
+    };
+    const bool both_files = fits && !before->file.empty() && !region.file.empty();
+    if (!fits || both_files || !may_join(*before) || !may_join(region)) {
+      joined.push_back(std::move(region));
+      continue;
     }
+    for (auto* one : {before, &region}) {
+      if (one->file.empty()) continue;
+      if (auto done = take_in(*one); !done) return done;
+    }
+    before->bytes.resize(before->size);
+    before->bytes.insert(before->bytes.end(), region.bytes.begin(), region.bytes.end());
+    before->size += region.size;
+    before->bytes.resize(before->size);
   }
-  return slides;
+  regions = std::move(joined);
+  return {};
 }
 
-bool has_patch(const std::vector<ImagePatch>& patches, const CapturedRegion& region) {
-  const auto at = std::lower_bound(patches.begin(), patches.end(), region.address,
-                                   [](const auto& p, std::uint64_t a) { return p.address < a; });
-  return at != patches.end() && at->address - region.address < region.size;
+// The largest alignment that a segment of the file asks for; 0 if it isn't ELF.
+std::uint64_t alignment_of(const std::string& path) {
+  const os::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  Elf64_Ehdr header{};
+  std::array<Elf64_Phdr, 64> segments;
+  if (::pread(file.get(), &header, sizeof header, 0) != sizeof header ||
+      std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_phnum > segments.size()) {
+    return 0;
+  }
+  const std::size_t size = header.e_phnum * sizeof(Elf64_Phdr);
+  const auto at = static_cast<off_t>(header.e_phoff);
+  if (::pread(file.get(), segments.data(), size, at) != static_cast<ssize_t>(size)) return 0;
+  std::uint64_t largest = 0;
+  for (std::size_t i = 0; i < header.e_phnum; ++i) {
+    if (segments[i].p_type == PT_LOAD) largest = std::max(largest, segments[i].p_align);
+  }
+  return largest;
 }
 
-Result<ImageParts> make_parts(const std::string& path, Capture& capture,
-                              std::vector<ImagePatch> patches) {
+std::uint32_t largest_alignment(const std::vector<FilePart>& files) {
+  std::uint64_t largest = kPageSize;
+  for (const auto& part : files) {
+    if ((part.file.flags & kFileAbsent) == 0) largest = std::max(largest, alignment_of(part.path));
+  }
+  return static_cast<std::uint32_t>(std::bit_ceil(std::min<std::uint64_t>(largest, 1ULL << 30)));
+}
+
+// What the image was made from and for; another is another image.
+void set_key(ImageHeader& header, const std::vector<FilePart>& files) {
+  ChecksumStream sum;
+  const auto add = [&](const auto& value) {
+    sum.add({reinterpret_cast<const std::uint8_t*>(&value), sizeof value});
+  };
+  for (const auto& part : files) {
+    sum.add({reinterpret_cast<const std::uint8_t*>(part.path.c_str()), part.path.size() + 1});
+    add(part.file.device);
+    add(part.file.inode);
+    add(part.file.size);
+    add(part.file.modified_ns);
+    add(part.file.changed_ns);
+  }
+  add(header.conditions);
+  add(header.packed);
+  const auto key = sum.sum();
+  std::copy(key.begin(), key.end(), header.key);
+}
+
+Result<ImageParts> make_parts(const std::string& path, Capture& capture, Differences differences,
+                              std::uint32_t packed) {
   auto files = collect_files(path, capture);
   if (!files) return std::unexpected(files.error());
+  if (auto done = join_regions(capture.regions); !done) return std::unexpected(done.error());
   ImageParts parts;
   for (auto& region : capture.regions) {
     if (region.protection == PROT_NONE && region.bytes.empty()) continue;
@@ -153,13 +220,11 @@ Result<ImageParts> make_parts(const std::string& path, Capture& capture,
       part.file = *index;
     }
     part.bytes = region.bytes;
-    const bool writable = (region.protection & PROT_WRITE) != 0;
-    if (!writable && has_patch(patches, region)) part.flags |= kRegionPatched;
     parts.regions.push_back(part);
   }
   parts.files = files->take();
-  parts.patches = std::move(patches);
-  parts.slides = find_slides(capture);
+  parts.patches = std::move(differences.patches);
+  parts.slides = std::move(differences.slides);
   auto& header = parts.header;
   header.arena_begin = capture.arena_begin;
   header.arena_end = capture.arena_end;
@@ -177,6 +242,10 @@ Result<ImageParts> make_parts(const std::string& path, Capture& capture,
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
                                      std::chrono::system_clock::now().time_since_epoch())
                                      .count());
+  if (const auto boot = this_boot()) std::copy(boot->begin(), boot->end(), header.boot);
+  header.packed = packed;
+  header.alignment = largest_alignment(parts.files);
+  set_key(header, parts.files);
   return parts;
 }
 
@@ -220,24 +289,31 @@ Result<Capture> capture_as_wanted(const std::string& path, const BuildOptions& o
 
 // A second capture says what differs from start to start. Of a program that takes long to link that
 // is another one's, with the same ld.so and C library.
-Result<std::vector<ImagePatch>> find_patches(const std::string& path, const Capture& captured,
-                                             bool is_packed, CaptureOptions capturing) {
+Result<Differences> find_differences(const std::string& path, const Capture& captured,
+                                     bool is_packed, CaptureOptions capturing) {
   constexpr int kOtherArguments = 3;
   constexpr const char* kProbe = "/usr/bin/true";
+  const auto capture_otherwise = [&](const std::string& program) {
+    CaptureOptions others = capturing;
+    others.arena = draw_arena(others.arena_size);
+    others.arguments = kOtherArguments;
+    return capture_program(program, others);
+  };
   if (!is_packed && captured.objects.size() < kManyLibraries) {
-    capturing.arguments = kOtherArguments;
-    const auto second = capture_program(path, capturing);
+    const auto second = capture_otherwise(path);
     if (!second) return std::unexpected(second.error());
-    return derive_patches(captured, *second);
+    return compare_captures(captured, *second);
   }
+  capturing.linked = nullptr;
   const auto first = capture_program(kProbe, capturing);
   if (!first) return std::unexpected(first.error());
-  capturing.arguments = kOtherArguments;
-  const auto second = capture_program(kProbe, capturing);
+  const auto second = capture_otherwise(kProbe);
   if (!second) return std::unexpected(second.error());
-  const auto patches = derive_patches(*first, *second);
+  const auto differences = compare_captures(*first, *second);
+  if (!differences) return std::unexpected(differences.error());
+  auto patches = transfer_patches(*first, differences->patches, captured);
   if (!patches) return std::unexpected(patches.error());
-  return transfer_patches(*first, *patches, captured);
+  return Differences{std::move(*patches), find_slides(captured)};
 }
 
 }  // namespace
@@ -251,14 +327,14 @@ std::expected<os::Fd, BuildFailure> build_image(const std::string& path,
   CaptureOptions capturing;
   capturing.arena = draw_arena(capturing.arena_size);
   capturing.stack_limit = options.stack_limit;
+  capturing.linked = bind_all;
   std::uint32_t packed = 0;
   auto captured = capture_as_wanted(path, options, capturing, packed);
   if (!captured) return refuse(Refusal::not_linked, captured.error());
-  auto patches = find_patches(path, *captured, packed != 0, capturing);
-  if (!patches) return refuse(Refusal::not_understood, patches.error());
-  auto parts = make_parts(path, *captured, std::move(*patches));
+  auto differences = find_differences(path, *captured, packed != 0, capturing);
+  if (!differences) return refuse(Refusal::not_understood, differences.error());
+  auto parts = make_parts(path, *captured, std::move(*differences), packed);
   if (!parts) return refuse(Refusal::stale, parts.error());
-  parts->header.packed = packed;
   parts->header.build_us = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begun).count());
   auto image = write_image(std::move(*parts));

@@ -16,6 +16,8 @@
 #include <x86intrin.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -24,6 +26,7 @@
 #include <utility>
 
 #include "image/capture_start.h"
+#include "image/library_file.h"
 #include "image/tracee.h"
 
 namespace prewarm::image {
@@ -61,6 +64,7 @@ class Capturer {
   Result<void> before_call(Registers& registers);
   Result<void> after_call(const Registers& registers);
   Result<void> place(Registers& registers);
+  std::uint64_t base_of(int fd);
   Result<void> leave_unrelocated(const std::string& path, std::uint64_t base);
   Result<void> arrive(Registers registers);
   Result<void> collect_regions();
@@ -79,6 +83,7 @@ class Capturer {
   Registers called_{};   // at the beginning of the call under way
   std::string opening_;  // the path of an open under way
   std::map<int, std::string> open_files_;
+  std::uint64_t room_ = 0;              // taken for a library, and not yet mapped to
   std::map<int, std::uint64_t> bases_;  // where an open file was mapped first
   Registers arrived_{};
 };
@@ -101,17 +106,38 @@ Result<void> Capturer::find_start() {
   return tracee_->write(breakpoint_, &kBreakpoint, 1);
 }
 
-// A mapping that may be anywhere gets an address in the arena.
+// A mapping that may be anywhere gets an address in the arena. For libraries that want more than
+// the alignment of pages ld.so takes room first, and maps the file into it.
 Result<void> Capturer::place(Registers& registers) {
+  const int fd = static_cast<int>(registers.r8);
   const bool anywhere = registers.rdi == 0 && (registers.r10 & MAP_FIXED) == 0;
   if (!anywhere) return {};
-  const int fd = static_cast<int>(registers.r8);
-  const auto at = fd >= 0 ? arena_.take(registers.rsi) : arena_.take_memory(registers.rsi);
+  const bool is_memory = fd < 0 && (registers.rdx & PROT_WRITE) != 0;
+  const auto at = is_memory ? arena_.take_memory(registers.rsi) : arena_.take(registers.rsi);
   if (at == 0) return os::failed_with(ENOMEM, "find room for the libraries of", path_);
   registers.rdi = at;
   registers.r10 |= kMapFixedNoReplace;
   if (fd >= 0) bases_.emplace(fd, at);
+  if (fd < 0 && !is_memory) room_ = at;
   return tracee_->set_registers(registers);
+}
+
+// Where the library that is being mapped is; 0 if it isn't known.
+std::uint64_t Capturer::base_of(int fd) {
+  const auto base = bases_.find(fd);
+  if (base != bases_.end()) return base->second;
+  if (room_ == 0) return 0;
+  const auto library = open_library(open_files_[fd]);
+  if (!library) return 0;
+  std::uint64_t alignment = kPageSize;
+  for (const auto& segment : (*library)->elf.loads()) {
+    if (std::has_single_bit(segment.p_align)) alignment = std::max(alignment, segment.p_align);
+  }
+  const auto aligned = (room_ + alignment - 1) & ~(alignment - 1);
+  std::array<unsigned char, SELFMAG> magic{};
+  const bool is_there = tracee_->read(aligned, magic.data(), magic.size()).has_value() &&
+                        std::memcmp(magic.data(), ELFMAG, SELFMAG) == 0;
+  return is_there ? aligned : 0;
 }
 
 Result<void> Capturer::before_call(Registers& registers) {
@@ -132,11 +158,11 @@ Result<void> Capturer::before_call(Registers& registers) {
     }
     case SYS_close: {
       const int fd = static_cast<int>(registers.rdi);
-      const auto base = bases_.find(fd);
-      if (base != bases_.end() && options_.leave_unrelocated &&
-          options_.leave_unrelocated(open_files_[fd])) {
-        if (auto done = leave_unrelocated(open_files_[fd], base->second); !done) return done;
+      const auto base = options_.leave_unrelocated ? base_of(fd) : 0;
+      if (base != 0 && options_.leave_unrelocated(open_files_[fd])) {
+        if (auto done = leave_unrelocated(open_files_[fd], base); !done) return done;
       }
+      room_ = 0;
       bases_.erase(fd);
       open_files_.erase(fd);
       return {};

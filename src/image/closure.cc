@@ -95,13 +95,12 @@ class Resolver {
 
 bool has_slash(std::string_view name) { return name.find('/') != std::string_view::npos; }
 
-std::string current_directory() {
-  std::string result;
-  if (char* at = ::getcwd(nullptr, 0)) {
-    result = at;
-    ::free(at);
-  }
-  return result;
+// `path` from the root; empty if the current directory can't be told.
+std::string absolute(const std::string& path) {
+  char current[4096];
+  if (path.starts_with('/')) return path;
+  if (::getcwd(current, sizeof current) == nullptr) return {};
+  return std::string(current) + "/" + path;
 }
 
 // ---- One search
@@ -228,8 +227,7 @@ void Resolver::prepare_paths(std::uint32_t index, const std::string& origin) {
 std::uint32_t Resolver::add(const std::string& name, std::uint32_t by, Attempt attempt) {
   const auto index = static_cast<std::uint32_t>(closure_.objects.size());
   if (!attempt.path.starts_with('/')) closure_.needs_working_directory = true;
-  const std::string base =
-      attempt.path.starts_with('/') ? attempt.path : current_directory() + "/" + attempt.path;
+  const std::string base = absolute(attempt.path);
   const auto soname = attempt.elf->soname();
   by_name_.try_emplace(name, index);
   by_name_.try_emplace(attempt.path, index);

@@ -211,6 +211,28 @@ TEST_F(ClosureCase, RpathIsInheritedAndRunpathIsNot) {
   EXPECT_TRUE(was_absent(own, "/lib/x86_64-linux-gnu/", "libdeep.so"));
 }
 
+TEST_F(ClosureCase, TheRpathsOfAllLoadersCount) {
+  library("deep/libdeep.so", {"-Wl,-soname,libdeep.so"});
+  library("lib/liblow.so", {"-Wl,-soname,liblow.so", at("deep/libdeep.so")});
+  library("lib/libhigh.so",
+          {"-Wl,-soname,libhigh.so", at("lib/liblow.so"), rpath("$ORIGIN:$ORIGIN/../deep")});
+  program("p", {at("lib/libhigh.so"), rpath("$ORIGIN/lib")});
+  const Closure closure = check("p");
+  EXPECT_EQ(object(closure, "libdeep.so")->path, at("lib/../deep/libdeep.so"));
+}
+
+TEST_F(ClosureCase, WhatIsMissingIsMissedByEachWhoNeedsIt) {
+  library("gone/libx.so", {"-Wl,-soname,libx.so"});
+  library("lib/liba.so", {"-Wl,-soname,liba.so", at("gone/libx.so")});
+  program("p", {at("gone/libx.so"), at("lib/liba.so"), rpath("$ORIGIN/lib:$ORIGIN/gone")});
+  std::filesystem::remove(at("gone/libx.so"));
+  const Closure closure = check("p");
+  ASSERT_EQ(closure.missing.size(), 2U);
+  EXPECT_EQ(closure.missing[0].needed_by, 0U);
+  EXPECT_EQ(closure.objects[closure.missing[1].needed_by].name, "liba.so");
+  EXPECT_TRUE(was_absent(closure, at("gone/"), "libx.so"));
+}
+
 TEST_F(ClosureCase, RunpathOfALibraryTurnsOffTheRpathsOfItsLoaders) {
   library("a/libdeep.so", {"-Wl,-soname,libdeep.so"});
   library("b/libdeep.so", {"-Wl,-soname,libdeep.so"});

@@ -350,8 +350,8 @@ TEST(ElfFile, ReadsNotesRelocationsAndSections) {
   ASSERT_TRUE(elf.has_value()) << diagnostics.first();
   EXPECT_EQ(elf->relocations().size(), 2U);
   EXPECT_EQ(elf->plt_relocations().size(), 1U);
-  const std::vector<std::uint64_t> words{0x40, 0x48, 0x58,
-                                         0x100};  // 0b1011: the mark, and two bits
+  // 0b1011: a mark, and the first and third word that follow; 0b101: the second of the next 63.
+  const std::vector<std::uint64_t> words{0x40, 0x48, 0x58, 0x248, 0x100};
   EXPECT_EQ(elf->relative_words(diagnostics), words);
   EXPECT_EQ(elf->init_array().size, 16U);
   EXPECT_EQ(elf->largest_section_alignment(), 32U);

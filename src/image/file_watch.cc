@@ -84,7 +84,8 @@ class FileWatch::Trail {
         continue;
       }
       if (!enter(at, name)) return {};
-      const std::string next = at + "/" + name;
+      std::string next = at;
+      next.append("/").append(name);
       struct stat s;
       if (::lstat(next.c_str(), &s) != 0) {
         if (errno == ENOENT || errno == ENOTDIR) return Place(std::in_place, std::nullopt);
@@ -97,12 +98,12 @@ class FileWatch::Trail {
           return {};
         }
         if (target[0] == '/') at.clear();
-        left = std::string(target, static_cast<std::size_t>(n)) + "/" + left;
+        left.insert(0, "/").insert(0, target, static_cast<std::size_t>(n));
         continue;
       }
       if (S_ISREG(s.st_mode) && watch_.add(id_, next, kOfFile) < 0) return {};
       if (!S_ISDIR(s.st_mode) && !left.empty()) return Place(std::in_place, std::nullopt);
-      at = next;
+      at = std::move(next);
     }
     return Place(std::in_place, at);
   }

@@ -69,12 +69,7 @@ os::Result<HotImage> HotImage::adopt(LoadedImage loaded) {
   hot.descriptors_.push_back(hot.loaded_.memfd.get());
   for (const os::Fd& file : hot.loaded_.files) hot.descriptors_.push_back(file.get());
   const ImageHeader& h = hot.header();
-  const auto end = [](const ImageTable& table, std::size_t entry) {
-    return table.offset + table.count * entry;
-  };
-  hot.context_bytes_ = std::max(
-      {sizeof h, end(h.regions, sizeof(ImageRegion)), end(h.files, sizeof(ImageFile)),
-       end(h.patches, sizeof(ImagePatch)), end(h.slides, sizeof(ImageSlide)), end(h.strings, 1)});
+  hot.context_bytes_ = h.context_bytes;
   return hot;
 }
 

@@ -65,6 +65,8 @@ TEST(LibraryCache, EntriesForOtherMachinesArePassedOver) {
 TEST(LibraryCache, TheBestSubdirectoryThatTheProcessorHasIsTaken) {
   EXPECT_EQ(Seed("some", facts_with({"x86-64-v4", "x86-64-v3", "x86-64-v2"})).find("libfast.so"),
             "/lib/glibc-hwcaps/x86-64-v3/libfast.so");
+  EXPECT_EQ(Seed("some", facts_with({"x86-64-v3", "x86-64-v2"})).find("libquick.so"),
+            "/lib/glibc-hwcaps/x86-64-v3/libquick.so");
   EXPECT_EQ(Seed("some", facts_with({"x86-64-v2"})).find("libfast.so"),
             "/lib/glibc-hwcaps/x86-64-v2/libfast.so");
   EXPECT_EQ(Seed("some", facts_with({})).find("libfast.so"), "/lib/libfast.so");

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "image/bind.h"
 #include "image/capture_memory.h"
 #include "image/glibc_layout.h"
 #include "image/pack_constructors.h"
@@ -22,15 +23,17 @@ using os::Result;
 
 class Packer {
  public:
-  Packer(std::string path, CaptureOptions options, std::shared_ptr<const LibraryFile> program)
-      : path_(std::move(path)), options_(std::move(options)), plan_(std::move(program)) {}
+  Packer(std::string path, CaptureOptions options, std::shared_ptr<const LibraryFile> program,
+         bool with_large)
+      : path_(std::move(path)),
+        options_(std::move(options)),
+        plan_(std::move(program), with_large) {}
 
   Result<PackedCapture> run();
 
  private:
   Result<void> link(Capture& capture, const Linker::Call& call);
   Result<void> link_library(Capture& capture, CaptureMemory& memory, std::uint32_t object);
-  Result<std::vector<LinkObject>> link_objects(const Capture& capture, CaptureMemory& memory);
   void find_idle(const Capture& capture, CaptureMemory& memory);
   void summarise(const Capture& capture);
   void count_pages(const Capture& capture);
@@ -44,28 +47,6 @@ class Packer {
   PackSummary summary_;
   bool again_ = false;
 };
-
-Result<std::vector<LinkObject>> Packer::link_objects(const Capture& capture,
-                                                     CaptureMemory& memory) {
-  const auto& layout = loader_->layout().map;
-  std::vector<LinkObject> objects;
-  objects.reserve(capture.objects.size());
-  for (const auto& object : capture.objects) {
-    LinkObject result;
-    result.base = object.base;
-    result.tls_module = memory.word(object.link_map + layout.tls_module);
-    result.tls_offset = memory.word(object.link_map + layout.tls_offset);
-    if (const auto* library = plan_.library(object.path)) {
-      result.file = library->file;
-    } else if (object.base != capture.vdso.code) {
-      auto file = open_library(object.path);
-      if (!file) return std::unexpected(file.error());
-      result.file = std::move(*file);
-    }
-    objects.push_back(std::move(result));
-  }
-  return objects;
-}
 
 Result<void> Packer::link_library(Capture& capture, CaptureMemory& memory, std::uint32_t object) {
   MovingLibrary moving;
@@ -115,7 +96,10 @@ Result<void> Packer::link(Capture& capture, const Linker::Call& call) {
   auto loader = LoaderView::open(capture, memory);
   if (!loader) return std::unexpected(loader.error());
   loader_ = std::move(*loader);
-  auto objects = link_objects(capture, memory);
+  auto objects = link_objects(capture, memory, *loader_, [this](const CapturedObject& object) {
+    const auto* library = plan_.library(object.path);
+    return library != nullptr ? library->file : open_library(object.path);
+  });
   if (!objects) return std::unexpected(objects.error());
   linker_.emplace(std::move(*objects), loader_->scope(), call);
   know_unique_symbols(capture, *loader_, memory, *linker_);
@@ -131,6 +115,9 @@ Result<void> Packer::link(Capture& capture, const Linker::Call& call) {
     }
   }
   if (again_) return os::failed_with(EAGAIN, "link", path_);
+  for (std::uint32_t i = 0; i < capture.objects.size(); ++i) {
+    if (plan_.library(capture.objects[i].path) == nullptr) bind_object(*linker_, memory, i);
+  }
   find_idle(capture, memory);
   return {};
 }
@@ -154,6 +141,8 @@ void Packer::summarise(const Capture& capture) {
       summary_.libraries.push_back({object.path, kept->second});
     } else if (object.base == capture.loader_base) {
       summary_.libraries.push_back({object.path, "it is ld.so itself"});
+    } else if (plan_.library(object.path) == nullptr) {
+      summary_.libraries.push_back({object.path, "it was mapped in an unusual way"});
     } else {
       summary_.libraries.push_back({object.path, {}});
     }
@@ -187,10 +176,11 @@ Result<PackedCapture> Packer::run() {
 
 }  // namespace
 
-Result<PackedCapture> capture_packed(const std::string& path, CaptureOptions options) {
+Result<PackedCapture> capture_packed(const std::string& path, CaptureOptions options,
+                                     bool with_large) {
   auto program = open_library(path);
   if (!program) return std::unexpected(program.error());
-  return Packer(path, std::move(options), std::move(*program)).run();
+  return Packer(path, std::move(options), std::move(*program), with_large).run();
 }
 
 }  // namespace prewarm::image

@@ -37,6 +37,8 @@ struct PackedCapture {
 
 // As capture_program; its `leave_unrelocated` and `linked` are set here. Fails with ENOTSUP if this
 // glibc's ld.so isn't known well enough: capture_program then still does.
-os::Result<PackedCapture> capture_packed(const std::string& path, CaptureOptions options);
+// `with_large`: also libraries that gain nothing by it.
+os::Result<PackedCapture> capture_packed(const std::string& path, CaptureOptions options,
+                                         bool with_large = false);
 
 }  // namespace prewarm::image

@@ -59,7 +59,7 @@ class Mover {
     for (const auto& library : libraries_) {
       if (auto done = adapt(library, moves); !done) return std::unexpected(done.error());
     }
-    note_chains();
+    note_chains(moves);
     tell_loader(moves);
     move_addresses(moves);
     set_link_maps();
@@ -93,7 +93,7 @@ class Mover {
   void adapt_dynamic(const MovingLibrary& library, const Moves& moves);
   void tell_loader(const Moves& moves);
   void move_addresses(const Moves& moves);
-  void note_chains();
+  void note_chains(const Moves& moves);
   void set_link_maps();
   void skip_idle_constructors();
   void replace_regions();
@@ -301,17 +301,25 @@ void Mover::set_link_maps() {
   for (const auto& [address, chains] : chains_) set(address, chains);
 }
 
-// l_gnu_chain_zero is counted from symbol 0, and so leads before the table that it belongs to, to
-// something that has not moved with it.
-void Mover::note_chains() {
+// l_gnu_chain_zero is counted from symbol 0, and so may lead before the table that it belongs to,
+// to something that has not moved with it: even to another library, of what stays, too.
+void Mover::note_chains(const Moves& moves) {
+  std::map<std::size_t, std::uint64_t> distances;
   for (const auto& library : libraries_) {
-    const auto hash = library.library->file->elf.tag(DT_GNU_HASH);
     const auto& tables = library.library->tables;
-    if (!tables.any() || !hash) continue;
-    const auto address =
-        capture_.objects[library.object].link_map + loader_.layout().map.gnu_chain_zero;
-    const auto distance = library.new_tables - (library.old_base + tables.begin);
-    chains_.emplace_back(address, memory_.word(address) + distance);
+    if (!library.library->file->elf.tag(DT_GNU_HASH)) {
+      continue;  // the same word leads into a table then
+    }
+    distances[library.object] = tables.any()
+                                    ? library.new_tables - (library.old_base + tables.begin)
+                                    : library.new_base - library.old_base;
+  }
+  for (std::size_t i = 0; i < capture_.objects.size(); ++i) {
+    const auto distance = distances.find(i);
+    const bool stays = !moves.contains(capture_.objects[i].dynamic);
+    if (distance == distances.end() && !stays) continue;
+    const auto address = capture_.objects[i].link_map + loader_.layout().map.gnu_chain_zero;
+    chains_.emplace_back(address, memory_.word(address) + (stays ? 0 : distance->second));
   }
 }
 

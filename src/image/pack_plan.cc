@@ -124,17 +124,21 @@ const char* why_relocations(const ElfFile& elf) {
 
 }  // namespace
 
-std::optional<std::string> why_kept(const LibraryFile& file) {
+std::optional<std::string> why_kept(const LibraryFile& file, bool with_large) {
   const auto& elf = file.elf;
   if (!elf.is_dynamic()) return "it isn't a dynamic library";
   if (is_of_glibc(elf)) return "it is glibc's own";
+  std::uint64_t bytes = 0;
+  for (const auto& segment : elf.loads()) bytes += segment.p_memsz;
+  if (bytes > kSmallItem && !with_large) return "it is large, and has pages of its own anyway";
   for (const auto check : {why_segments, why_dynamic, why_relocations}) {
     if (const auto* why = check(elf)) return why;
   }
   return {};
 }
 
-PackPlan::PackPlan(std::shared_ptr<const LibraryFile> program) : program_(std::move(program)) {
+PackPlan::PackPlan(std::shared_ptr<const LibraryFile> program, bool with_large)
+    : program_(std::move(program)), with_large_(with_large) {
   const auto& elf = program_->elf;
   for (const auto& relocation : elf.relocations()) {
     if (ELF64_R_TYPE(relocation.r_info) != R_X86_64_COPY) continue;
@@ -151,7 +155,7 @@ bool PackPlan::is_packed(const std::string& path) {
     keep(path, file.error().message());
     return false;
   }
-  if (auto why = why_kept(**file)) {
+  if (auto why = why_kept(**file, with_large_)) {
     keep(path, std::move(*why));
     return false;
   }

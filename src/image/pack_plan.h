@@ -35,8 +35,9 @@ struct PackLibrary {
 };
 
 // Why it is kept; a sentence that stands after "kept: ". Nothing if it can be packed, as far as its
-// file tells.
-std::optional<std::string> why_kept(const LibraryFile& file);
+// file tells. Large ones share no pages with others, and would only lose those that they share with
+// other processes: kept, unless `with_large`.
+std::optional<std::string> why_kept(const LibraryFile& file, bool with_large);
 
 // The tables that may be moved.
 MovableTables movable_tables(const ElfFile& elf);
@@ -48,7 +49,7 @@ class PackPlan {
  public:
   // `program`: its file. Symbols that it has copied into itself are relocated by ld.so in their
   // library first, which therefore is kept.
-  explicit PackPlan(std::shared_ptr<const LibraryFile> program);
+  PackPlan(std::shared_ptr<const LibraryFile> program, bool with_large);
 
   // Decides on the first call, and remembers.
   bool is_packed(const std::string& path);
@@ -61,6 +62,7 @@ class PackPlan {
 
  private:
   std::shared_ptr<const LibraryFile> program_;
+  bool with_large_;
   std::set<std::string, std::less<>> copied_;  // symbols
   std::map<std::string, PackLibrary> packed_;
   std::map<std::string, std::string> kept_;

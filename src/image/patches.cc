@@ -52,14 +52,14 @@ class Comparison {
         first_roles_(role_values(first.anchors)),
         second_roles_(role_values(second.anchors)) {}
 
-  Result<std::vector<ImagePatch>> run() {
+  Result<Differences> run() {
     if (first_.regions.size() != second_.regions.size()) return differs(0, "number of mappings");
     for (std::size_t i = 0; i < first_.regions.size(); ++i) {
       if (auto done = compare(first_.regions[i], second_.regions[i]); !done) {
         return std::unexpected(done.error());
       }
     }
-    return std::move(patches_);
+    return std::move(found_);
   }
 
  private:
@@ -71,15 +71,26 @@ class Comparison {
                            text.data());
   }
 
+  // Where in the second arena is what is at `address` in the first; other addresses stay.
+  std::uint64_t counterpart(std::uint64_t address) const {
+    const auto at = address - first_.arena_begin;
+    return at <= first_.arena_end - first_.arena_begin ? second_.arena_begin + at : address;
+  }
+
   Result<void> compare(const CapturedRegion& a, const CapturedRegion& b) {
-    if (a.address != b.address || a.size != b.size || a.bytes.size() != b.bytes.size()) {
+    if (counterpart(a.address) != b.address || a.size != b.size ||
+        a.bytes.size() != b.bytes.size()) {
       return differs(a.address, "mapping");
     }
     for (std::size_t at = 0; at + 8 <= a.bytes.size(); at += 8) {
       const auto x = load(a.bytes, at);
       const auto y = load(b.bytes, at);
       if (x == y) continue;
-      if (auto done = explain(a.address + at, x, y); !done) return done;
+      if (counterpart(x) == y) {
+        found_.slides.push_back(a.address + at);
+      } else if (auto done = explain(a.address + at, x, y); !done) {
+        return done;
+      }
     }
     return {};
   }
@@ -89,7 +100,7 @@ class Comparison {
       return {};  // kernel's
     for (std::size_t i = 0; i < first_roles_.size(); ++i) {
       if (first_roles_[i].value == x && second_roles_[i].value == y) {
-        patches_.push_back({address, first_roles_[i].role, 0});
+        found_.patches.push_back({address, first_roles_[i].role, 0});
         return {};
       }
     }
@@ -117,7 +128,8 @@ class Comparison {
       }
       found[count++] = patch;
     }
-    patches_.insert(patches_.end(), found.begin(), found.begin() + static_cast<long>(count));
+    found_.patches.insert(found_.patches.end(), found.begin(),
+                          found.begin() + static_cast<long>(count));
     return true;
   }
 
@@ -145,7 +157,7 @@ class Comparison {
   const Capture& first_;
   const Capture& second_;
   std::array<RoleValue, 11> first_roles_, second_roles_;
-  std::vector<ImagePatch> patches_;
+  Differences found_;
 };
 
 // Where a word is, independently of the addresses of one capture.
@@ -165,12 +177,58 @@ const CapturedObject* object_at(const Capture& capture, std::uint64_t address) {
 
 }  // namespace
 
-Result<std::vector<ImagePatch>> derive_patches(const Capture& first, const Capture& second) {
-  if (first.arena_begin != second.arena_begin || first.arena_end != second.arena_end) {
-    return os::failed_with(EINVAL, "compare captures at different addresses");
+Result<Differences> compare_captures(const Capture& first, const Capture& second) {
+  if (first.arena_end - first.arena_begin != second.arena_end - second.arena_begin) {
+    return os::failed_with(EINVAL, "compare captures: their sizes differ");
   }
   return Comparison(first, second).run();
 }
+
+std::vector<std::uint64_t> find_slides(const Capture& capture) {
+  std::vector<std::uint64_t> slides;
+  const auto span = capture.arena_end - capture.arena_begin;
+  for (const auto& region : capture.regions) {
+    for (std::size_t at = 0; at + 8 <= region.bytes.size(); at += 8) {
+      if (load(region.bytes, at) - capture.arena_begin <= span)
+        slides.push_back(region.address + at);
+    }
+  }
+  return slides;
+}
+
+namespace {
+
+// Words that can only be this process's own, and aren't among the patches, which are by address.
+// Programs have copies of ld.so's variables (`__libc_stack_end`): those are patched like these.
+Result<void> add_own_words(const Capture& capture, std::vector<ImagePatch>& patches) {
+  const auto& anchors = capture.anchors;
+  const auto roles = role_values(anchors);
+  std::vector<ImagePatch> found;
+  for (const auto& region : capture.regions) {
+    for (std::size_t at = 0; at + 8 <= region.bytes.size(); at += 8) {
+      const auto value = load(region.bytes, at);
+      const bool own = value - anchors.stack_begin < anchors.stack_end - anchors.stack_begin ||
+                       value == canary_of(anchors) || value == anchors.random_words[1];
+      if (!own) continue;
+      const auto address = region.address + at;
+      const auto next =
+          std::lower_bound(patches.begin(), patches.end(), address,
+                           [](const auto& p, std::uint64_t a) { return p.address < a; });
+      if (next != patches.end() && next->address == address) continue;
+      const auto role =
+          std::ranges::find_if(roles, [&](const auto& one) { return one.value == value; });
+      if (role == roles.end()) {
+        return os::failed_with(ENOTSUP, "capture: not understood what belongs to one process");
+      }
+      found.push_back({address, role->role, 0});
+    }
+  }
+  patches.insert(patches.end(), found.begin(), found.end());
+  std::ranges::sort(patches, {}, &ImagePatch::address);
+  return {};
+}
+
+}  // namespace
 
 Result<std::vector<ImagePatch>> transfer_patches(const Capture& from,
                                                  const std::vector<ImagePatch>& patches,
@@ -198,22 +256,7 @@ Result<std::vector<ImagePatch>> transfer_patches(const Capture& from,
   }
   std::sort(result.begin(), result.end(),
             [](const auto& a, const auto& b) { return a.address < b.address; });
-  const auto known = [&](std::uint64_t address) {
-    const auto at = std::lower_bound(result.begin(), result.end(), address,
-                                     [](const auto& p, std::uint64_t a) { return p.address < a; });
-    return at != result.end() && at->address == address;
-  };
-  const auto& anchors = capture.anchors;
-  for (const auto& region : capture.regions) {
-    for (std::size_t at = 0; at + 8 <= region.bytes.size(); at += 8) {
-      const auto value = load(region.bytes, at);
-      const bool own = value - anchors.stack_begin < anchors.stack_end - anchors.stack_begin ||
-                       value == canary_of(anchors) || value == anchors.random_words[1];
-      if (own && !known(region.address + at)) {
-        return os::failed_with(ENOTSUP, "capture: not understood what belongs to one process");
-      }
-    }
-  }
+  if (auto done = add_own_words(capture, result); !done) return std::unexpected(done.error());
   return result;
 }
 

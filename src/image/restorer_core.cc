@@ -235,9 +235,10 @@ bool tell_kernel(const Restoration& r) {
     if (segment->p_type != PT_LOAD) continue;
     const auto begin = base + segment->p_vaddr;
     const auto end = begin + segment->p_filesz;
-    if (begin < map.start_code) map.start_code = begin;
-    if ((segment->p_flags & PF_X) != 0 && end > map.end_code) map.end_code = end;
-    map.start_data = begin;  // as the kernel does: of the last
+    const bool is_code = (segment->p_flags & PF_X) != 0;  // as the kernel's exec looks at them
+    if (is_code && begin < map.start_code) map.start_code = begin;
+    if (is_code && end > map.end_code) map.end_code = end;
+    map.start_data = begin;  // of the last
     if (end > map.end_data) map.end_data = end;
   }
   const auto& stack = r.stack;

@@ -23,8 +23,9 @@ namespace {
 constexpr int kEvents = 64;
 constexpr unsigned kKindShift = 56;
 // Memory that was waited for 200 ms of 2 s. Windows that are multiples of 2 s may be watched
-// without privileges, since Linux 6.6.
-constexpr std::string_view kPressureTrigger = "some 200000 2000000";
+// without privileges, since Linux 6.6. The kernel
+// takes the last byte that is written for the end.
+constexpr char kPressureTrigger[] = "some 200000 2000000";
 
 }  // namespace
 
@@ -63,7 +64,7 @@ os::Result<void> Service::prepare() {
   watch_ = std::move(*watch);
   pressure_.reset(::open("/proc/pressure/memory", O_RDWR | O_CLOEXEC | O_NONBLOCK));
   if (pressure_.valid() &&
-      ::write(pressure_.get(), kPressureTrigger.data(), kPressureTrigger.size()) < 0) {
+      ::write(pressure_.get(), kPressureTrigger, sizeof kPressureTrigger) < 0) {
     pressure_.reset();  // the bound on bytes has to do
   }
   const bool polled =

@@ -113,6 +113,22 @@ TEST_F(Writer, LongRowsOfZerosAreLeftOut) {
   EXPECT_EQ(rows, expected);
 }
 
+// The last bytes of an address are zeros: they stay with the others.
+TEST_F(Writer, AddressesAreNotDivided) {
+  std::vector<std::uint8_t> bytes(100 * kPageSize);
+  const std::uint64_t word = kTestArena + 0x10;
+  std::memcpy(bytes.data() + kPageSize - 6, &word, sizeof word);
+  auto parts = memory.parts();
+  const std::uint64_t at = kTestArena + 0x20'0000;
+  parts.regions.push_back({at, bytes.size(), PROT_READ, 0, {}, 0, bytes});
+  parts.slides.push_back(at + kPageSize - 6);
+  const auto written_bytes = written(std::move(parts));
+  const auto image = Image::open(written_bytes);
+  ASSERT_TRUE(image);
+  EXPECT_EQ(image->find(at)->size, 2 * kPageSize);
+  EXPECT_EQ(image->find(at + 2 * kPageSize)->source, kSourceZeros);
+}
+
 // Writable only while the program starts, and only where something is to be changed.
 TEST_F(Writer, RegionsWithPatchesAreKnown) {
   std::vector<std::uint8_t> bytes(100 * kPageSize);

@@ -124,6 +124,7 @@ def check_libraries(kind, directory):
           f"{kind}: vague linkage")
     left = {path.name for path in directory.iterdir() if not path.name.startswith("libp")}
     sources = {name for name in left if name.endswith((".c", ".cc"))}
+    left -= {"image.image", "packed.image"}
     check(left - sources == {"program", "program-static"} and sources,
           f"{kind}: there are {sorted(left)}")
 
@@ -206,6 +207,17 @@ def check_interrupted(cache):
     tools.rmdir()
 
 
+def check_environment(cache):
+    """Variables that say how to link are the bench's own."""
+    libraries = ["--libs", str(LIBS), "--ways", "stock,static"]
+    bench(cache, *libraries, "--rounds", "0")
+    environment = {**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"}
+    done = bench(cache, *libraries, "--rounds", "2", "--json", "-", env=environment)
+    ways = json.loads(done.stdout or "{}").get("ways", [])
+    absent = [way for way in ways if "absent" in way]
+    check(done.returncode == 0 and ways and not absent, f"LD_TRACE_LOADED_OBJECTS: {done}")
+
+
 def check_failing_linker(cache):
     """What it says is told, nothing is kept, and what was started has ended."""
     tools = cache / "tools"
@@ -243,6 +255,7 @@ with tempfile.TemporaryDirectory() as temporary:
         check_kind(one, pathlib.Path(temporary))
     check_wrong_link(pathlib.Path(temporary))
     check_interrupted(pathlib.Path(temporary))
+    check_environment(pathlib.Path(temporary))
     check_failing_linker(pathlib.Path(temporary))
     check_bad_use(pathlib.Path(temporary))
 for problem in problems:

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+//
+// The loader service's answer to a map request, from before the client connects until it has the
+// image's descriptors: of a small image, and of one that was made from 10,000 files.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <memory>
+
+#include "bench/cases.h"
+#include "image/image.h"
+#include "image/map_client.h"
+#include "image/map_target.h"
+#include "image/memfd.h"
+#include "image/service_socket.h"
+#include "image/writer.h"
+#include "os/clock.h"
+#include "os/process.h"
+
+namespace prewarm::bench {
+namespace {
+
+constexpr unsigned kRequests = 200;  // per sample
+constexpr unsigned kFiles = 10'000;
+constexpr unsigned kMapped = 200;  // of these, as far as one message can carry them
+constexpr std::uint64_t kStackLimit = 8 << 20;
+constexpr double kNsPerUs = 1000;
+
+os::Result<image::FilePart> describe(const std::string& path, std::uint32_t flags) {
+  struct stat s;
+  if (::stat(path.c_str(), &s) != 0) return os::failed("look at", path);
+  const auto file = image::FileIdentity::of(s);
+  return image::FilePart{path,
+                         {.device = file.device,
+                          .inode = file.inode,
+                          .size = file.size,
+                          .modified_ns = file.modified_ns,
+                          .changed_ns = file.changed_ns,
+                          .flags = flags}};
+}
+
+// Right in form, so that the service takes it.
+os::Result<void> write_image_file(const std::vector<image::FilePart>& files,
+                                  const std::string& path) {
+  constexpr std::uint64_t kBase = 0x2000'0000'0000, kPage = image::kPageSize;
+  const std::vector<std::uint8_t> page(kPage, 1);
+  image::ImageParts parts;
+  image::ImageHeader& header = parts.header;
+  header.arena_begin = kBase;
+  header.arena_end = kBase + (1ULL << 36);
+  header.start = header.entry = header.unmap_gadget = kBase;
+  header.program_headers = header.loader_base = kBase;
+  header.objects = 3;
+  header.thread = {
+      kBase + kPage + 0x100, kBase + kPage + 0x200, kBase + kPage + 0x300, 24, 0, 0, 0};
+  header.vdso = {kBase + (1ULL << 35), 2 * kPage, kBase + (1ULL << 35), {kPage, kPage}};
+  header.conditions.vdso_size = header.vdso.size;
+  header.conditions.stack_limit = kStackLimit;
+  parts.files = files;
+  parts.regions = {{kBase, kPage, PROT_READ | PROT_EXEC, 0, {}, 0, page},
+                   {kBase + kPage, kPage, PROT_READ | PROT_WRITE, 0, {}, 0, page}};
+  for (std::uint32_t i = 0; i < files.size(); ++i) {
+    if ((files[i].file.flags & image::kFileMapped) == 0) continue;
+    parts.regions.push_back({kBase + (4ULL + 2 * i) * kPage, kPage, PROT_READ, 0, i, 0, {}});
+  }
+  const auto made = image::write_image(std::move(parts));
+  if (!made) return std::unexpected(made.error());
+  const auto mapping = image::Mapping::of(*made);
+  if (!mapping) return std::unexpected(mapping.error());
+  const auto bytes = mapping->bytes();
+  return write_file(path, {bytes.begin(), bytes.end()});
+}
+
+// An image of a program that needs so many files; the program's path.
+os::Result<std::string> make_image(const Session& session, const std::string& name, unsigned files,
+                                   unsigned mapped) {
+  std::string program = session.scratch_path(name);
+  std::vector<image::FilePart> parts;
+  const auto add = [&](const std::string& path, std::uint32_t flags) -> os::Result<void> {
+    auto part = describe(path, flags);
+    if (!part) return std::unexpected(part.error());
+    parts.push_back(std::move(*part));
+    return {};
+  };
+  for (unsigned i = 0; i < files; ++i) {
+    // ELF files, so that they are opened wherever they are.
+    const std::string path = i == 0 ? program : fmt::format("{}.{}", program, i);
+    if (auto done = write_file(path, "\177ELF" + std::string(image::kPageSize, 'x')); !done) {
+      return std::unexpected(done.error());
+    }
+    const std::uint32_t flags = i < mapped ? image::kFileMapped : 0;
+    if (auto done = add(path, i == 0 ? flags | image::kFileProgram : flags); !done) {
+      return std::unexpected(done.error());
+    }
+  }
+  if (auto done = add("/lib64/ld-linux-x86-64.so.2", image::kFileLoader); !done) {
+    return std::unexpected(done.error());
+  }
+  if (auto done = write_image_file(parts, program + ".image"); !done) {
+    return std::unexpected(done.error());
+  }
+  return program;
+}
+
+class RunningService {
+ public:
+  RunningService(pid_t pid, std::string socket_path) : pid_(pid), path_(std::move(socket_path)) {}
+  RunningService(const RunningService&) = delete;
+  RunningService& operator=(const RunningService&) = delete;
+  ~RunningService() {
+    ::kill(pid_, SIGTERM);
+    ::waitpid(pid_, nullptr, 0);
+  }
+
+  os::Result<double> request_us(const std::string& program) const {
+    const os::Fd file(::open(program.c_str(), O_PATH | O_CLOEXEC));
+    const os::Fd self = os::watch(::getpid());
+    const image::MapCall call{.socket_path = path_.c_str(),
+                              .exec_fd = file.get(),
+                              .pidfd = self.get(),
+                              .stack_limit = kStackLimit,
+                              .path = program.c_str(),
+                              .timeout_ms = 10'000};
+    image::MappedImage mapped;
+    const std::int64_t before = os::now_ns();
+    const image::Refusal refusal = image::request_map(call, mapped);
+    const std::int64_t after = os::now_ns();
+    image::close_mapped(mapped);
+    if (refusal != image::Refusal::none) {
+      return os::failed_with(0, "ask for an image:", std::string(image::refusal_sentence(refusal)));
+    }
+    return static_cast<double>(after - before) / kNsPerUs;
+  }
+  os::Result<std::vector<double>> sample(const std::string& program, unsigned requests) const {
+    std::vector<double> times;
+    for (unsigned i = 0; i < requests; ++i) {
+      const auto time = request_us(program);
+      if (!time) return std::unexpected(time.error());
+      times.push_back(*time);
+    }
+    return std::vector<double>{summarize(times).median};
+  }
+
+ private:
+  pid_t pid_;
+  std::string path_;
+};
+
+os::Result<std::shared_ptr<RunningService>> start_service(
+    const Session& session, const std::vector<std::string>& programs) {
+  const std::string directory = session.scratch_path("run");
+  if (::mkdir(directory.c_str(), 0700) != 0) return os::failed("make", directory);
+  auto environment = session.environment("cache");
+  environment.push_back("PREWARM_RUNTIME_DIR=" + directory);
+  Command command{.argv = {session.options.directory + "/../prewarmd"}, .env = environment};
+  for (const std::string& program : programs) {
+    command.argv.insert(command.argv.end(), {"--image", program + ".image"});
+  }
+  const os::Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const auto pid = session.processes.spawn(command, {nothing.get(), nothing.get(), STDERR_FILENO});
+  if (!pid) return std::unexpected(pid.error());
+  const std::string path = directory + "/image.sock";
+  auto service = std::make_shared<RunningService>(*pid, path);
+  // It listens once the images are being read; the first requests wait for that.
+  const std::int64_t end = os::now_ns() + 20 * os::kNsPerSecond;
+  while (!image::connect_to_service(path)) {
+    if (os::now_ns() > end) return os::failed_with(ETIMEDOUT, "start", command.argv[0]);
+    const os::Fd watched = os::watch(*pid);
+    if (const auto ended =
+            session.processes.wait_readable(watched.get(), std::chrono::milliseconds(5));
+        !ended || *ended) {
+      return os::failed_with(0, "start", command.argv[0]);
+    }
+  }
+  return service;
+}
+
+os::Result<Measured> measure_image_map(const Session& session) {
+  const bool quick = session.options.quick;
+  const unsigned files = quick ? kFiles / 100 : kFiles;
+  const unsigned requests = quick ? 3 : kRequests;
+  session.progress.show("making files");
+  const auto small = make_image(session, "small", 3, 2);
+  if (!small) return std::unexpected(small.error());
+  const auto large = make_image(session, "large", files, kMapped / (quick ? 10 : 1));
+  if (!large) return std::unexpected(large.error());
+  const auto service = start_service(session, {*small, *large});
+  if (!service) return std::unexpected(service.error());
+  Plan plan;
+  plan.metrics = {"from connecting to the image's descriptors"};
+  plan.sample = fmt::format("median of {} requests", requests);
+  plan.rounds = session.options.rounds;
+  plan.warm_up = true;
+  if (quick) plan.note = fmt::format("{} files stand for {}", files, kFiles);
+  for (const auto& [name, program] :
+       {std::pair("small", *small), std::pair("10,000 files", *large)}) {
+    plan.variants.push_back({name, [service = *service, program, requests] {
+                               return service->sample(program, requests);
+                             }});
+  }
+  return interleave(session, plan);
+}
+
+}  // namespace
+
+std::vector<Case> image_cases() {
+  return {{.name = "image-map",
+           .what = "asking the loader service for an image that it has in memory",
+           .demands = {{DemandKind::us_at_most, "small", "small", 100},
+                       {DemandKind::us_at_most, "10,000 files", "10,000 files", 100}},
+           .measure = measure_image_map}};
+}
+
+}  // namespace prewarm::bench

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+#include "image/audit_variable.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "image/restorer_process.h"
+#include "os/raw_syscall.h"
+
+namespace prewarm::image {
+namespace {
+
+using os::arg;
+using os::raw_syscall;
+
+bool begins_with(const char* text, const char* beginning) {
+  for (; *beginning != '\0'; ++text, ++beginning) {
+    if (*text != *beginning) return false;
+  }
+  return true;
+}
+
+class Writer {
+ public:
+  Writer(char* buffer, unsigned size) : at_(buffer), end_(buffer + size) {}
+  void add(const char* text) {
+    for (; *text != '\0'; ++text) put(*text);
+  }
+  void add(std::uint64_t number) {
+    char digits[20];
+    unsigned count = 0;
+    do {
+      digits[count++] = static_cast<char>('0' + number % 10);
+      number /= 10;
+    } while (number != 0);
+    while (count > 0) put(digits[--count]);
+  }
+  void put(char c) {
+    if (at_ < end_) *at_++ = c;
+  }
+  bool fits() const { return at_ < end_; }
+
+ private:
+  char* at_;
+  char* end_;
+};
+
+}  // namespace
+
+bool has_loader_variables(char* const* environment) {
+  for (; *environment != nullptr; ++environment) {
+    const char* it = *environment;
+    if (begins_with(it, "LD_") || begins_with(it, "GLIBC_TUNABLES=") ||
+        begins_with(it, "MALLOC_")) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool write_audit_variable(const char* restorer, const MappedImage& image, char* buffer,
+                          unsigned size) {
+  for (const char* c = restorer; *c != '\0'; ++c) {
+    if (*c == ':') return false;  // separates the files that LD_AUDIT names
+  }
+  Writer text(buffer, size);
+  text.add(kAuditVariable);
+  text.add(restorer);
+  text.add(kAuditMark);
+  text.add(image.context);
+  text.put(':');
+  text.add(static_cast<std::uint64_t>(image.image));
+  for (unsigned i = 0; i < image.file_count; ++i) {
+    text.put(',');
+    text.add(static_cast<std::uint64_t>(image.files[i]));
+  }
+  text.put('\0');
+  if (!text.fits()) return false;
+  raw_syscall(SYS_fcntl, image.image, F_SETFD, 0);
+  for (unsigned i = 0; i < image.file_count; ++i) {
+    raw_syscall(SYS_fcntl, image.files[i], F_SETFD, 0);
+  }
+  return true;
+}
+
+void execute_with_variable(const char* path, char* const* argv, char* const* environment,
+                           const char* variable) {
+  std::uint64_t count = 0;
+  while (environment[count] != nullptr) ++count;
+  const auto bytes = static_cast<long>((count + 2) * sizeof(char*));
+  const long at =
+      raw_syscall(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at < 0 && at > -4096) return;
+  auto** longer = reinterpret_cast<const char**>(at);
+  for (std::uint64_t i = 0; i < count; ++i) longer[i] = environment[i];
+  longer[count] = variable;
+  raw_syscall(SYS_execve, arg(path), arg(argv), arg(longer));
+  raw_syscall(SYS_munmap, at, bytes);
+}
+
+}  // namespace prewarm::image

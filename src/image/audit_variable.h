@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+//
+// The variable that brings the restorer into a program (restorer_process.h says what is in it), and
+// the exec with it.
+//
+// Restrictions: raw system calls only; no libc, no allocation, no errno, no thread-local data.
+#pragma once
+
+#include "image/map_client.h"
+
+namespace prewarm::image {
+
+// Whether there are variables that ld.so looks at, its own or those of malloc. The restorer's would
+// have to be one of them.
+bool has_loader_variables(char* const* environment);
+
+// Writes the variable into `buffer`. False: it doesn't fit, or `restorer` can't be in it. The
+// descriptors outlive an exec from here on.
+bool write_audit_variable(const char* restorer, const MappedImage& image, char* buffer,
+                          unsigned size);
+
+// Executes the program with the variable behind all others. Returns if that fails.
+void execute_with_variable(const char* path, char* const* argv, char* const* environment,
+                           const char* variable);
+
+}  // namespace prewarm::image
