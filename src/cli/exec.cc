@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/image_service.h"
 #include "cli/locate.h"
+#include "image/audit_variable.h"
 #include "image/eligible.h"
 #include "image/image.h"
 #include "image/memfd.h"
@@ -54,7 +55,7 @@ Refusal check_file(const std::string& file) {
 
 // Why there is no image to start from; none: there is one.
 Refusal get_image(const ExecOptions& options, const std::string& program) {
-  if (has_loader_variables()) return Refusal::loader_variables;
+  if (image::has_loader_variables(environ)) return Refusal::loader_variables;
   if (!options.image.empty()) {
     const Refusal refusal = check_file(options.image);
     // Otherwise the front has tried it: it can't open a file that the image names.

@@ -53,6 +53,15 @@ void add_entries(CLI::App& image, InstallOptions& options) {
   add("uninstall", "Remove such entries");
 }
 
+void add_explain(CLI::App& image, ExplainOptions& options) {
+  auto* explain = image.add_subcommand(
+      "explain", "Show where the time of a program's start goes, stock and from its image");
+  explain->add_option("PROGRAM", options.program, "A path, or a name on PATH")->required();
+  explain->add_flag("--json", options.json, "Print JSON");
+  explain->add_option("--html", options.html, "Write a page with a picture to FILE")
+      ->type_name("FILE");
+}
+
 }  // namespace
 
 void add_exec(CLI::App& app, ExecOptions& options) {
@@ -83,6 +92,7 @@ void add_image(CLI::App& app, ImageOptions& options) {
   add_build(*image, options.build);
   add_keeping(*image, options);
   add_entries(*image, options.install);
+  add_explain(*image, options.explain);
 }
 
 int run_image(const CLI::App& app, const ImageOptions& options) {
@@ -91,6 +101,7 @@ int run_image(const CLI::App& app, const ImageOptions& options) {
   if (given == "verify") return image_verify(options.program, options.json);
   if (given == "gc") return image_collect_garbage(options.json);
   if (given == "rm") return image_remove(options.program, options.json);
+  if (given == "explain") return image_explain(options.explain);
   if (given == "install") return image_install(options.install);
   if (given == "uninstall") return image_uninstall(options.install);
   return image_build(options.build);

@@ -141,13 +141,4 @@ os::Result<void> have_service() {
   return image::start_service(service);
 }
 
-bool has_loader_variables() {
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    for (const char* prefix : {"LD_", "GLIBC_TUNABLES=", "MALLOC_"}) {
-      if (std::strncmp(*variable, prefix, std::strlen(prefix)) == 0) return true;
-    }
-  }
-  return false;
-}
-
 }  // namespace prewarm::cli

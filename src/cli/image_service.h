@@ -38,8 +38,4 @@ void start_service_unnoticed();
 // One that serves; it is started if need be.
 os::Result<void> have_service();
 
-// Whether ld.so looks at one of the variables of this process's environment, so that programs are
-// started the stock way.
-bool has_loader_variables();
-
 }  // namespace prewarm::cli

@@ -9,6 +9,7 @@
 #include <linux/stat.h>
 #include <sys/mman.h>
 
+#include "image/audit_variable.h"
 #include "image/entry.h"
 #include "image/image_start.h"
 #include "image/plain_text.h"
@@ -99,7 +100,7 @@ extern "C" [[noreturn, gnu::used]] void prewarm_entry_main(std::uint64_t* stack_
   const char* const program = text_of(places.program);
   const bool names_path = (places.flags & kEntryNamesPath) != 0;
   if (names_path && *stack.start != 0) stack.argv[0] = const_cast<char*>(program);
-  if (!has_loader_variables(stack)) {
+  if (!has_loader_variables(stack.environment)) {
     if (restorer_is_known()) {
       const ImageStart start{text_of(places.restorer), program, stack.argv, !names_path};
       const Refusal refusal = start_from_service(stack, start);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "image/exec_front.h"
+#include "image/audit_variable.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -125,7 +126,7 @@ bool open_image(const char* path, MappedImage& result) {
 
 // Returns why not.
 Refusal start_from_file(const InitialStack& stack, const ImageStart& start, const char* file) {
-  if (has_loader_variables(stack)) return Refusal::loader_variables;
+  if (has_loader_variables(stack.environment)) return Refusal::loader_variables;
   MappedImage image;
   if (!open_image(file, image)) return Refusal::no_image;
   start_with(stack, start, image);

@@ -3,9 +3,9 @@
 
 #include <fcntl.h>
 #include <linux/stat.h>
-#include <sys/mman.h>
 #include <time.h>
 
+#include "image/audit_variable.h"
 #include "image/exec_direct.h"
 #include "image/plain_text.h"
 #include "image/wire.h"
@@ -55,33 +55,6 @@ Refusal ask_service(const InitialStack& stack, const char* path, MappedImage& re
   return refusal;
 }
 
-// `LD_AUDIT=…`, see restorer_process.h. The descriptors outlive the exec from here on.
-bool write_variable(const char* restorer, const MappedImage& image, PlainText& text) {
-  text.add(kAuditVariable).add(restorer).add(kAuditMark).add(image.context).put(':');
-  text.add(static_cast<std::uint64_t>(image.image));
-  for (unsigned i = 0; i < image.file_count; ++i) {
-    text.put(',').add(static_cast<std::uint64_t>(image.files[i]));
-  }
-  if (!text.fits()) return false;
-  raw_syscall(SYS_fcntl, image.image, F_SETFD, 0);
-  for (unsigned i = 0; i < image.file_count; ++i)
-    raw_syscall(SYS_fcntl, image.files[i], F_SETFD, 0);
-  return true;
-}
-
-// Executes with the variable behind all others. Returns if that fails.
-void execute_with(const InitialStack& stack, const ImageStart& start, const char* added) {
-  const std::uint64_t bytes = (stack.variables + 2) * sizeof(char*);
-  const long at = raw_syscall(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (at < 0 && at > -4096) return;
-  auto** environment = reinterpret_cast<const char**>(at);
-  for (std::uint64_t i = 0; i < stack.variables; ++i) environment[i] = stack.environment[i];
-  environment[stack.variables] = added;
-  environment[stack.variables + 1] = nullptr;
-  raw_syscall(SYS_execve, arg(start.path), arg(start.argv), arg(environment));
-}
-
 }  // namespace
 
 const char* variable_of(const InitialStack& stack, const char* name_and_equals) {
@@ -94,19 +67,8 @@ const char* variable_of(const InitialStack& stack, const char* name_and_equals) 
   return nullptr;
 }
 
-bool has_loader_variables(const InitialStack& stack) {
-  for (std::uint64_t i = 0; i < stack.variables; ++i) {
-    const char* it = stack.environment[i];
-    if ((it[0] == 'L' && begins_with(it, "LD_")) || begins_with(it, "GLIBC_TUNABLES=") ||
-        begins_with(it, "MALLOC_")) {
-      return true;
-    }
-  }
-  return false;
-}
-
 Refusal start_from_service(const InitialStack& stack, const ImageStart& start) {
-  if (has_loader_variables(stack)) return Refusal::loader_variables;
+  if (has_loader_variables(stack.environment)) return Refusal::loader_variables;
   MappedImage image;
   const Refusal refusal = ask_service(stack, start.path, image);
   if (refusal == Refusal::none) start_with(stack, start, image);
@@ -114,16 +76,12 @@ Refusal start_from_service(const InitialStack& stack, const ImageStart& start) {
 }
 
 void start_with(const InitialStack& stack, const ImageStart& start, MappedImage& image) {
-  // A colon separates the files that LD_AUDIT names.
-  bool can_be_named = true;
-  for (const char* c = start.restorer; *c != '\0'; ++c) can_be_named &= *c != ':';
   if (start.may_be_direct) {
     start_directly(stack, start.restorer, start.path, start.argv, image);
   }
-  char added[kPathBytes + kMaxMappedFiles * 8];
-  PlainText text(added, sizeof added);
-  if (can_be_named && write_variable(start.restorer, image, text)) {
-    execute_with(stack, start, added);
+  char variable[kPathBytes + kMaxMappedFiles * 8];
+  if (write_audit_variable(start.restorer, image, variable, sizeof variable)) {
+    execute_with_variable(start.path, start.argv, stack.environment, variable);
   }
   close_mapped(image);
 }

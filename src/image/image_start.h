@@ -26,10 +26,6 @@ struct ImageStart {
 // The value of a variable, or null.
 const char* variable_of(const InitialStack& stack, const char* name_and_equals);
 
-// ld.so's own variables, and those of malloc that it reads: a program that is started with them
-// isn't what an image has.
-bool has_loader_variables(const InitialStack& stack);
-
 // Asks the service. Returns why the program hasn't been started from an image; nothing is left open
 // then. Refusal::none: there was one, but the program can't be executed with it.
 Refusal start_from_service(const InitialStack& stack, const ImageStart& start);
