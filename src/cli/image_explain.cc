@@ -40,7 +40,7 @@ void explain_closure(Explanation& e) {
   if (!closure) return e.notes.push_back("its libraries: " + closure.error().message());
   auto program = image::open_library(e.program);
   if (!program) return e.notes.push_back("its libraries: " + program.error().message());
-  image::PackPlan plan(*program);
+  image::PackPlan plan(*program, false);
   for (const auto& object : closure->objects) {
     if (object.found_by == image::FoundBy::program) continue;
     ExplainedLibrary library;

@@ -50,11 +50,14 @@ std::string times_text(const ExplainedTimes& times) {
 }
 
 std::string libraries_text(const Explanation& e) {
+  // Where nothing is packed, why it isn't needs no reason of each.
+  const bool is_packed = e.image && e.image->packed > 0;
   std::string text = fmt::format("\n{} libraries, and how each was found:\n", e.libraries.size());
   for (std::size_t i = 0; i < std::min(e.libraries.size(), kMostLines); ++i) {
     const auto& library = e.libraries[i];
-    text += fmt::format("  {} ({}){}\n", library.path, library.found_by,
-                        library.why_kept.empty() ? "" : ", kept as it is: " + library.why_kept);
+    text += fmt::format(
+        "  {} ({}){}\n", library.path, library.found_by,
+        !is_packed || library.why_kept.empty() ? "" : ", kept as it is: " + library.why_kept);
   }
   if (e.libraries.size() > kMostLines) {
     text += fmt::format("  and {} more (--json has all)\n", e.libraries.size() - kMostLines);
