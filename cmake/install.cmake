@@ -20,6 +20,13 @@ foreach(library prewarm-agent prewarm-spawn)
             PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
   endif()
 endforeach()
+if(TARGET prewarm-entry)
+  # What the restorer is to an image; copies of the other are what `prewarm image install` makes.
+  install(PROGRAMS $<TARGET_FILE:prewarm-restore> DESTINATION lib/prewarm
+          PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+  install(TARGETS prewarm-entry RUNTIME DESTINATION lib/prewarm)
+  install(FILES man/prewarm-exec.1 man/prewarm-image.1 DESTINATION share/man/man1)
+endif()
 if(TARGET prewarm-child-static)
   install(TARGETS prewarm-child-dynamic prewarm-child-static RUNTIME DESTINATION lib/prewarm)
 endif()

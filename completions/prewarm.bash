@@ -45,7 +45,7 @@ _prewarm() {
     if [[ $cur == -* ]]; then
       _prewarm_words --help --version
     else
-      _prewarm_words run plan doctor bench call pool nailgun
+      _prewarm_words run plan doctor bench call pool nailgun exec image
     fi
     return
   fi
@@ -55,7 +55,7 @@ _prewarm() {
   for ((i = 2; i < COMP_CWORD; ++i)); do
     case ${COMP_WORDS[i]} in
       --stats-json | --max-warm | --isolation | --html | --runs | --pool | --affinity | --timeout | \
-        --preload | --declarations | -j | --jobs | --listen | --idle-seconds)
+        --preload | --declarations | -j | --jobs | --listen | --idle-seconds | --image | --path)
         if [[ ${COMP_WORDS[i + 1]-} == = ]]; then ((++i)); fi
         ((++i))
         ;;
@@ -122,6 +122,47 @@ _prewarm() {
         stop) _prewarm_programs ;;
         serve) _prewarm_words --background --help ;;
         *) _prewarm_words list stats stop serve --help ;;
+      esac
+      ;;
+    exec)
+      if ((operands > 0)); then
+        _prewarm_files
+        return
+      fi
+      case $previous in
+        --image | --path) _prewarm_files ;;
+        *)
+          if [[ $cur == -* ]]; then
+            _prewarm_words --wait --explain --image --path --help
+          else
+            _prewarm_programs
+          fi
+          ;;
+      esac
+      ;;
+    image)
+      case $previous in
+        --output | -o | --html | --dir)
+          _prewarm_files
+          return
+          ;;
+      esac
+      case ${COMP_WORDS[2]} in
+        "$cur") _prewarm_words build ls verify gc rm install uninstall explain --help ;;
+        ls | gc) _prewarm_words --json --help ;;
+        *)
+          if [[ $cur != -* ]]; then
+            _prewarm_programs
+            return
+          fi
+          case ${COMP_WORDS[2]} in
+            build) _prewarm_words --pack --no-pack --output --json --help ;;
+            install) _prewarm_words --by-path --dir --json --help ;;
+            uninstall) _prewarm_words --dir --json --help ;;
+            explain) _prewarm_words --html --json --help ;;
+            *) _prewarm_words --json --help ;;
+          esac
+          ;;
       esac
       ;;
     nailgun)

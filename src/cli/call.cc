@@ -28,12 +28,6 @@ namespace {
 constexpr int kNotFound = 127;
 constexpr int kNotExecutable = 126;
 
-// As it is, if it isn't known where that is.
-std::string absolute(const std::string& path) {
-  std::string found = os::absolute_path(path);
-  return found.empty() ? path : found;
-}
-
 // The tool's file, as a shell finds it; empty, and said why with the status, if there is none.
 std::string find_tool(const std::string& name, int& status) {
   const bool is_path = name.find('/') != std::string::npos;

@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/prctl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -21,6 +23,11 @@
 #include "cli/commands.h"
 #include "cli/locate.h"
 #include "cli/start_times.h"
+#include "image/eligible.h"
+#include "image/exec_direct.h"
+#include "image/glibc_layout.h"
+#include "image/loader_facts.h"
+#include "image/service_client.h"
 #include "park/eligibility.h"
 #include "park/part.h"
 
@@ -133,6 +140,62 @@ Check check_whole() {
   return {"warm launches", warm > 0, detail};
 }
 
+// Images: what each needs, and nothing of it is needed for warm launches.
+Check check_image_service() {
+  const std::string what = "images: the loader service";
+  auto service = image::ServiceClient::connect();
+  if (!service) {
+    const bool none = service.error().code == ENOENT || service.error().code == ECONNREFUSED;
+    const std::string path = find_service();
+    if (path.empty()) return {what, false, "prewarmd isn't installed"};
+    return {what, none,
+            none ? "not running; started when it is needed" : service.error().message()};
+  }
+  const auto said = service->list();
+  if (!said) return {what, false, said.error().message()};
+  const auto json = nlohmann::json::parse(said->text, nullptr, false);
+  if (!json.is_object()) return {what, false, "its answer can't be read"};
+  const auto sandbox = json.value("sandbox", nlohmann::json::object());
+  std::string detail = fmt::format("runs, {} images; sandbox: seccomp {}, Landlock {}", said->count,
+                                   sandbox.value("seccomp", false) ? "active" : "missing",
+                                   sandbox.value("landlock", 0) > 0 ? "active" : "missing");
+  return {what, true, detail};
+}
+
+// A child that asks to be traced, and is.
+Check check_tracing() {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0) ::raise(SIGSTOP);
+    ::_exit(1);
+  }
+  int status = 0;
+  const bool traced = pid > 0 && ::waitpid(pid, &status, 0) == pid && WIFSTOPPED(status);
+  if (traced) {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, &status, 0);
+  }
+  return {"images: tracing", traced,
+          traced ? "allowed, so that images can be made" : "not allowed: no image can be made"};
+}
+
+Check check_glibc() {
+  const auto facts = image::ask_loader(image::kLoaderPath);
+  if (!facts) return {"images: glibc", false, facts.error().message()};
+  const bool known = image::loader_layout(facts->version) != nullptr;
+  return {"images: glibc", true,
+          facts->version + (known ? ": known well enough to pack libraries"
+                                  : ": not known; images are made, but libraries aren't packed")};
+}
+
+Check check_direct_start() {
+  const bool can = image::may_start_directly();
+  return {"images: start", true,
+          can ? "directly, without an exec of the program"
+              : "through ld.so, which takes longer (CAP_CHECKPOINT_RESTORE is missing, or a "
+                "security module labels processes)"};
+}
+
 std::vector<Check> check_system() {
   const std::string loadable = find_loadable();
   std::vector<Check> checks{check_kernel(),
@@ -143,6 +206,9 @@ std::vector<Check> check_system() {
                             check_part("loadable", loadable),
                             check_part("agent", find_agent())};
   checks.push_back(check_whole());
+  for (const auto check : {check_image_service, check_tracing, check_glibc, check_direct_start}) {
+    checks.push_back(check());
+  }
   return checks;
 }
 

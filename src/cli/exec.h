@@ -11,6 +11,7 @@ namespace prewarm::cli {
 
 struct ExecOptions {
   std::string image;  // --image: this one, from a file
+  std::string path;   // --path: the program's file, whatever the command's first word is
   bool wait = false;  // --wait: until there is an image
   bool explain = false;
   std::vector<std::string> command;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// `prewarm image`: images are made, listed, checked and removed.
+// `prewarm image`: images are made, listed, checked and removed. Each returns the exit status.
 #pragma once
 
 #include <string>
@@ -19,5 +19,12 @@ struct ImageBuildOptions {
 };
 
 int image_build(const ImageBuildOptions& options);
+
+// image_list.cc. Without a running service: what is on the disk.
+int image_list(bool json);
+// `program`: of this one only; empty: all.
+int image_verify(const std::string& program, bool json);
+int image_collect_garbage(bool json);
+int image_remove(const std::string& program, bool json);
 
 }  // namespace prewarm::cli

@@ -7,11 +7,17 @@
 
 #include "cli/exec.h"
 #include "cli/image.h"
+#include "cli/image_entry.h"
+#include "cli/image_explain.h"
 
 namespace prewarm::cli {
 
 struct ImageOptions {
   ImageBuildOptions build;
+  InstallOptions install;
+  ExplainOptions explain;
+  std::string program;  // verify, rm
+  bool json = false;
 };
 
 void add_exec(CLI::App& app, ExecOptions& options);

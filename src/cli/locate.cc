@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "os/program.h"
+#include "os/self.h"
 #include "park/part.h"
 #include "prewarm_config.h"
 
@@ -23,6 +24,18 @@ template <std::size_t N>
 std::string first_whole(const std::string (&candidates)[N], park::Part part) {
   for (const auto& c : candidates) {
     if (park::is_part(c.c_str(), part)) return c;
+  }
+  return {};
+}
+
+// Beside the command, or where it is installed; without "..", for whom it is told to.
+std::string find_beside(const char* name, int mode) {
+  const std::string here = own_directory();
+  for (const std::string& directory :
+       {here, here + "../lib/prewarm/", std::string(PREWARM_INSTALL_LIBDIR) + "/prewarm/"}) {
+    char real[PATH_MAX];
+    const std::string path = directory + name;
+    if (::access(path.c_str(), mode) == 0 && ::realpath(path.c_str(), real) != nullptr) return real;
   }
   return {};
 }
@@ -49,6 +62,10 @@ std::string find_agent() {
                      park::Part::agent);
 }
 
+std::string find_service() { return find_beside("prewarmd", X_OK); }
+std::string find_restorer() { return find_beside("libprewarm-restore.so", R_OK); }
+std::string find_entry_template() { return find_beside("prewarm-entry", R_OK); }
+
 std::string find_bench_programs() {
   const std::string here = own_directory();
   for (const std::string& directory :
@@ -72,6 +89,11 @@ std::string find_bash() {
 std::string find_on_path(const std::string& name) {
   const char* path = std::getenv("PATH");
   return os::find_program(name, path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path);
+}
+
+std::string absolute(const std::string& path) {
+  std::string found = path.empty() ? path : os::absolute_path(path);
+  return found.empty() ? path : found;
 }
 
 }  // namespace prewarm::cli

@@ -297,7 +297,7 @@ int drop_end_of_options(int argc, char** argv) {
     }
     for (const char* with_value :
          {"--stats-json", "--max-warm", "--isolation", "--pool", "--affinity", "--timeout",
-          "--preload", "--declarations", "-j", "--jobs", "--image"}) {
+          "--preload", "--declarations", "-j", "--jobs", "--image", "--path"}) {
       if (std::strcmp(argv[i], with_value) == 0) ++i;
     }
   }

@@ -76,10 +76,12 @@ StartDirectly map_code(const char* restorer, DirectStart& start) {
 
 }  // namespace
 
+bool may_start_directly() { return may_name_program() && !has_security_label(); }
+
 void start_directly(const InitialStack& stack, const char* restorer, const char* path, char** argv,
                     const MappedImage& image) {
   // The program's own file comes first among those that are mapped: it is the first of all files.
-  if (image.file_count == 0 || !may_name_program() || has_security_label() || is_traced()) return;
+  if (image.file_count == 0 || !may_start_directly() || is_traced()) return;
   DirectStart start;
   const StartDirectly code = map_code(restorer, start);
   if (code == nullptr) return;

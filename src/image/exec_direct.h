@@ -10,6 +10,9 @@
 
 namespace prewarm::image {
 
+// Whether the kernel and its security modules let this process do that.
+bool may_start_directly();
+
 // Becomes the program without an exec, if that is allowed and nobody would miss the exec.
 // `restorer`: the path of libprewarm-restore.so; `argv`: the end of the process's own. Returns if
 // not.

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "image/exec_front.h"
+#include "image/audit_variable.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "image/exec_direct.h"
 #include "image/format.h"
+#include "image/image_start.h"
 #include "image/map_client.h"
+#include "image/plain_text.h"
 #include "image/restorer_core.h"
 #include "image/restorer_process.h"
 #include "os/raw_syscall.h"
@@ -18,64 +20,11 @@ namespace {
 using os::arg;
 using os::raw_syscall;
 
-constexpr unsigned kPathBytes = 4096;
-constexpr std::uint64_t kRlimitStack = 3;
 constexpr char kRestorerName[] = "libprewarm-restore.so";
-
-bool same(const char* a, const char* b) {
-  while (*a != '\0' && *a == *b) ++a, ++b;
-  return *a == *b;
-}
-
-bool begins_with(const char* text, const char* beginning) {
-  for (; *beginning != '\0'; ++text, ++beginning) {
-    if (*text != *beginning) return false;
-  }
-  return true;
-}
-
-// Text of bounded length, always ended by a zero.
-class Text {
- public:
-  Text(char* buffer, unsigned size) : begin_(buffer), room_(size - 1) { *begin_ = '\0'; }
-  Text& add(const char* part) {
-    for (; *part != '\0'; ++part) put(*part);
-    return *this;
-  }
-  Text& add(std::uint64_t number) {
-    char digits[20];
-    unsigned count = 0;
-    do {
-      digits[count++] = static_cast<char>('0' + number % 10);
-      number /= 10;
-    } while (number != 0);
-    while (count > 0) put(digits[--count]);
-    return *this;
-  }
-  Text& put(char c) {
-    if (length_ < room_) {
-      begin_[length_++] = c;
-      begin_[length_] = '\0';
-    } else {
-      fits_ = false;
-    }
-    return *this;
-  }
-  void cut_after_last(char c) {
-    while (length_ > 0 && begin_[length_ - 1] != c) --length_;
-    begin_[length_] = '\0';
-  }
-  bool fits() const { return fits_; }
-
- private:
-  char* begin_;
-  unsigned room_;
-  unsigned length_ = 0;
-  bool fits_ = true;
-};
 
 struct Request {
   const char* image = nullptr;  // --image FILE
+  const char* path = nullptr;   // --path FILE
   char** argv = nullptr;        // of the program
 };
 
@@ -83,40 +32,23 @@ struct Request {
 bool read_arguments(const InitialStack& stack, Request& request) {
   const std::uint64_t count = *stack.start;
   std::uint64_t at = 2;
-  if (count < 3 || !same(stack.argv[1], "exec")) return false;
-  if (same(stack.argv[at], "--image") && at + 2 < count) {
-    request.image = stack.argv[at + 1];
-    at += 2;
+  if (count < 3 || !same_text(stack.argv[1], "exec")) return false;
+  for (; at + 2 < count; at += 2) {
+    if (same_text(stack.argv[at], "--image")) {
+      request.image = stack.argv[at + 1];
+    } else if (same_text(stack.argv[at], "--path")) {
+      request.path = stack.argv[at + 1];
+    } else {
+      break;
+    }
   }
-  if (same(stack.argv[at], "--") && at + 1 < count) {
+  if (same_text(stack.argv[at], "--") && at + 1 < count) {
     ++at;
   } else if (stack.argv[at][0] == '-') {
     return false;
   }
   request.argv = stack.argv + at;
-  return stack.argv[at][0] != '\0';
-}
-
-const char* variable(const InitialStack& stack, const char* name_and_equals) {
-  for (std::uint64_t i = 0; i < stack.variables; ++i) {
-    if (!begins_with(stack.environment[i], name_and_equals)) continue;
-    const char* value = stack.environment[i];
-    for (; *name_and_equals != '\0'; ++name_and_equals) ++value;
-    return value;
-  }
-  return nullptr;
-}
-
-// ld.so's own, and those of malloc that it reads.
-bool has_loader_variables(const InitialStack& stack) {
-  for (std::uint64_t i = 0; i < stack.variables; ++i) {
-    const char* it = stack.environment[i];
-    if ((it[0] == 'L' && begins_with(it, "LD_")) || begins_with(it, "GLIBC_TUNABLES=") ||
-        begins_with(it, "MALLOC_")) {
-      return true;
-    }
-  }
-  return false;
+  return request.path != nullptr || stack.argv[at][0] != '\0';
 }
 
 bool is_program(const char* path) {
@@ -129,12 +61,12 @@ bool is_program(const char* path) {
 bool find_program(const InitialStack& stack, const char* name, char* path) {
   for (const char* c = name; *c != '\0'; ++c) {
     if (*c != '/') continue;
-    return Text(path, kPathBytes).add(name).fits();
+    return PlainText(path, kPathBytes).add(name).fits();
   }
-  const char* directories = variable(stack, "PATH=");
+  const char* directories = variable_of(stack, "PATH=");
   if (directories == nullptr) directories = "/usr/local/bin:/usr/bin:/bin";
   for (;; ++directories) {
-    Text text(path, kPathBytes);
+    PlainText text(path, kPathBytes);
     const bool is_empty = *directories == ':' || *directories == '\0';
     if (is_empty) text.put('.');
     for (; *directories != ':' && *directories != '\0'; ++directories) text.put(*directories);
@@ -153,7 +85,7 @@ bool find_restorer(char* path) {
   for (long i = 0; i < n; ++i) executable[i] = path[i];
   executable[n] = '\0';
   for (const char* where : {"", "../lib/prewarm/"}) {
-    Text text(path, kPathBytes);
+    PlainText text(path, kPathBytes);
     text.add(executable).cut_after_last('/');
     text.add(where).add(kRestorerName);
     if (text.fits() && raw_syscall(SYS_faccessat, AT_FDCWD, arg(path), 4 /* R_OK */) == 0) {
@@ -164,7 +96,7 @@ bool find_restorer(char* path) {
 }
 
 bool is_image(const ImageHeader& header, std::uint64_t size) {
-  return size >= sizeof header && same(header.magic, kImageMagic) &&
+  return size >= sizeof header && same_text(header.magic, kImageMagic) &&
          header.version == kImageVersion && header.total_bytes == size &&
          header.mapped_files <= kMaxMappedFiles && header.files.offset <= size &&
          header.files.count <= (size - header.files.offset) / sizeof(ImageFile) &&
@@ -224,86 +156,37 @@ bool is_for(const MappedImage& image, const char* path) {
          (executed.st_mode & (S_ISUID | S_ISGID)) == 0;
 }
 
-bool ask_service(const InitialStack& stack, const char* path, MappedImage& result) {
-  char socket_path[128];
-  if (!service_socket_path(stack.environment, socket_path, sizeof socket_path)) return false;
-  struct {
-    std::uint64_t soft, hard;
-  } limit{};
-  raw_syscall(SYS_prlimit64, 0, kRlimitStack, 0, arg(&limit));
-  MapCall call;
-  call.socket_path = socket_path;
-  call.stack_limit = limit.soft;
-  call.flags = kMapBuild;
-  call.path = path;
-  call.exec_fd = static_cast<int>(raw_syscall(SYS_openat, AT_FDCWD, arg(path), O_PATH | O_CLOEXEC));
-  call.pidfd = static_cast<int>(raw_syscall(SYS_pidfd_open, raw_syscall(SYS_getpid), 0));
-  const bool has_image =
-      call.exec_fd >= 0 && call.pidfd >= 0 && request_map(call, result) == Refusal::none;
-  raw_syscall(SYS_close, call.exec_fd);
-  raw_syscall(SYS_close, call.pidfd);
-  return has_image;
-}
-
-// `LD_AUDIT=…`, see restorer_process.h. The descriptors outlive the exec from here on.
-bool write_variable(const char* restorer, const MappedImage& image, Text& text) {
-  text.add(kAuditVariable).add(restorer).add(kAuditMark).add(image.context).put(':');
-  text.add(static_cast<std::uint64_t>(image.image));
-  for (unsigned i = 0; i < image.file_count; ++i) {
-    text.put(',').add(static_cast<std::uint64_t>(image.files[i]));
-  }
-  if (!text.fits()) return false;
-  raw_syscall(SYS_fcntl, image.image, F_SETFD, 0);
-  for (unsigned i = 0; i < image.file_count; ++i)
-    raw_syscall(SYS_fcntl, image.files[i], F_SETFD, 0);
-  return true;
-}
-
-// Executes with the variable behind all others. Returns if that fails.
-void execute_with(const InitialStack& stack, const char* path, char** argv, const char* added) {
-  const std::uint64_t bytes = (stack.variables + 2) * sizeof(char*);
-  const long at = raw_syscall(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (at < 0 && at > -4096) return;
-  auto** environment = reinterpret_cast<const char**>(at);
-  for (std::uint64_t i = 0; i < stack.variables; ++i) environment[i] = stack.environment[i];
-  environment[stack.variables] = added;
-  environment[stack.variables + 1] = nullptr;
-  raw_syscall(SYS_execve, arg(path), arg(argv), arg(environment));
-}
-
-// Whether an image was there to try.
-bool execute_image(const InitialStack& stack, const Request& request, const char* path) {
-  char restorer[kPathBytes];
-  if (has_loader_variables(stack) || !find_restorer(restorer)) return false;
-  for (const char* c = restorer; *c != '\0'; ++c) {
-    if (*c == ':') return false;  // separates the files that LD_AUDIT names
-  }
+// Returns why not.
+Refusal start_from_file(const InitialStack& stack, const ImageStart& start, const char* file) {
+  if (has_loader_variables(stack.environment)) return Refusal::loader_variables;
   MappedImage image;
-  const bool has_image =
-      request.image != nullptr ? open_image(request.image, image) : ask_service(stack, path, image);
-  if (!has_image || !is_for(image, path)) {
+  if (!open_image(file, image) || !is_for(image, start.path)) {
     close_mapped(image);
-    return false;
+    return Refusal::no_image;
   }
-  start_directly(stack, restorer, path, request.argv, image);
-  char added[kPathBytes + kMaxMappedFiles * 8];
-  Text text(added, sizeof added);
-  if (write_variable(restorer, image, text)) execute_with(stack, path, request.argv, added);
-  close_mapped(image);
-  return true;
+  start_with(stack, start, image);
+  return Refusal::none;
 }
 
 }  // namespace
 
-extern "C" void prewarm_exec_front(std::uint64_t* start) {
-  const InitialStack stack = read_stack(reinterpret_cast<char**>(start + 1));
+extern "C" void prewarm_exec_front(std::uint64_t* stack_start) {
+  const InitialStack stack = read_stack(reinterpret_cast<char**>(stack_start + 1));
   Request request;
   char path[kPathBytes];
-  if (!read_arguments(stack, request) || !find_program(stack, request.argv[0], path)) return;
-  const bool had_image = execute_image(stack, request, path);
-  // Without a service the command starts one.
-  if (had_image) raw_syscall(SYS_execve, arg(path), arg(request.argv), arg(stack.environment));
+  if (!read_arguments(stack, request)) return;
+  const char* const name = request.path != nullptr ? request.path : request.argv[0];
+  if (!find_program(stack, name, path)) return;
+  char restorer[kPathBytes];
+  if (find_restorer(restorer)) {
+    const ImageStart start{restorer, path, request.argv, true};
+    const Refusal refusal = request.image != nullptr ? start_from_file(stack, start, request.image)
+                                                     : start_from_service(stack, start);
+    // The command says that there is no such file, or starts a service.
+    if (refusal == Refusal::no_image && request.image != nullptr) return;
+    if (refusal == Refusal::no_service && service_start_is_due(stack)) return;
+  }
+  raw_syscall(SYS_execve, arg(path), arg(request.argv), arg(stack.environment));
 }
 
 }  // namespace prewarm::image

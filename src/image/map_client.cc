@@ -251,21 +251,26 @@ Refusal request_map(const MapCall& call, MappedImage& result) {
   return refusal;
 }
 
-bool service_socket_path(const char* const* environment, char* buffer, unsigned size) {
+bool runtime_file_path(const char* const* environment, const char* name, char* buffer,
+                       unsigned size) {
   Text text(buffer, size);
   if (const char* own = path_variable(environment, "PREWARM_RUNTIME_DIR")) {
-    return text.add(own).add(kServiceSocketName).end();
+    return text.add(own).add(name).end();
   }
   if (const char* xdg = path_variable(environment, "XDG_RUNTIME_DIR")) {
-    return text.add(xdg).add("/prewarm").add(kServiceSocketName).end();
+    return text.add(xdg).add("/prewarm").add(name).end();
   }
   const auto user = static_cast<unsigned long>(raw_syscall(SYS_geteuid));
   char directory[40];
   Text run(directory, sizeof directory);
   if (run.add("/run/user/").add_number(user).end() && is_own_directory(directory, user)) {
-    return text.add(directory).add("/prewarm").add(kServiceSocketName).end();
+    return text.add(directory).add("/prewarm").add(name).end();
   }
-  return text.add("/tmp/prewarm-").add_number(user).add(kServiceSocketName).end();
+  return text.add("/tmp/prewarm-").add_number(user).add(name).end();
+}
+
+bool service_socket_path(const char* const* environment, char* buffer, unsigned size) {
+  return runtime_file_path(environment, kServiceSocketName, buffer, size);
 }
 
 void close_mapped(MappedImage& image) {

@@ -46,6 +46,10 @@ Refusal request_map(const MapCall& call, MappedImage& result);
 // os::runtime_directory() with kServiceSocketName. False: it is too long for a socket's name.
 bool service_socket_path(const char* const* environment, char* buffer, unsigned size);
 
+// The same for another file beside the socket; `name` begins with a slash.
+bool runtime_file_path(const char* const* environment, const char* name, char* buffer,
+                       unsigned size);
+
 // Closes what a result holds.
 void close_mapped(MappedImage& image);
 

@@ -79,4 +79,9 @@ struct ControlAnswer {
 // The name of the service's socket, in os::runtime_directory.
 inline constexpr char kServiceSocketName[] = "/image.sock";
 
+// Beside it: when somebody has last tried to have a service, as the file's time of modification. So
+// where none can run not every start of a program tries again.
+inline constexpr char kStartStampName[] = "/image.start";
+inline constexpr std::int64_t kStartPauseSeconds = 60;
+
 }  // namespace prewarm::image

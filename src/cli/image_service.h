@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+//
+// The loader service as the command uses it: started on demand, and asked for images.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "image/refusal.h"
+#include "image/service_client.h"
+#include "os/fd.h"
+#include "os/result.h"
+
+namespace prewarm::cli {
+
+// An image that the service has given.
+struct GivenImage {
+  os::Fd image;
+  std::vector<os::Fd> files;
+};
+
+// Asks for the image of the program at `path` (absolute) for processes with that soft limit of
+// their stack; `flags` as in image/wire.h. With kMapWait it waits as long as the service builds.
+std::expected<GivenImage, image::Refusal> ask_for_image(const std::string& path,
+                                                        std::uint32_t flags,
+                                                        std::uint64_t stack_limit);
+
+// RLIMIT_STACK of this process, soft.
+std::uint64_t own_stack_limit();
+
+// none: a process that is started here and now could use this image, as far as can be told.
+image::Refusal check_conditions(const GivenImage& given);
+
+// Has a service start, if that hasn't just been tried, and doesn't wait for it: it is no child of
+// this process, and has none of its descriptors.
+void start_service_unnoticed();
+
+// One that serves; it is started if need be.
+os::Result<void> have_service();
+
+}  // namespace prewarm::cli

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+#include "image/image_start.h"
+
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <time.h>
+
+#include "image/audit_variable.h"
+#include "image/exec_direct.h"
+#include "image/plain_text.h"
+#include "image/wire.h"
+#include "os/raw_syscall.h"
+
+namespace prewarm::image {
+namespace {
+
+using os::arg;
+using os::raw_syscall;
+
+constexpr std::uint64_t kRlimitStack = 3;
+
+// As the service wants it. Symbolic links and dots may stay.
+bool make_absolute(const char* path, char* absolute) {
+  PlainText text(absolute, kPathBytes);
+  if (path[0] == '/') return text.add(path).fits();
+  char directory[kPathBytes];
+  if (raw_syscall(SYS_getcwd, arg(directory), sizeof directory) <= 0 || directory[0] != '/') {
+    return false;
+  }
+  return text.add(directory).put('/').add(path).fits();
+}
+
+Refusal ask_service(const InitialStack& stack, const char* path, MappedImage& result) {
+  char socket_path[128];
+  char absolute[kPathBytes];
+  if (!service_socket_path(stack.environment, socket_path, sizeof socket_path) ||
+      !make_absolute(path, absolute)) {
+    return Refusal::no_service;
+  }
+  struct {
+    std::uint64_t soft, hard;
+  } limit{};
+  raw_syscall(SYS_prlimit64, 0, kRlimitStack, 0, arg(&limit));
+  MapCall call;
+  call.socket_path = socket_path;
+  call.stack_limit = limit.soft;
+  call.flags = kMapBuild;
+  call.path = absolute;
+  call.exec_fd = static_cast<int>(raw_syscall(SYS_openat, AT_FDCWD, arg(path), O_PATH | O_CLOEXEC));
+  call.pidfd = static_cast<int>(raw_syscall(SYS_pidfd_open, raw_syscall(SYS_getpid), 0));
+  const Refusal refusal =
+      call.exec_fd >= 0 && call.pidfd >= 0 ? request_map(call, result) : Refusal::no_descriptors;
+  raw_syscall(SYS_close, call.exec_fd);
+  raw_syscall(SYS_close, call.pidfd);
+  return refusal;
+}
+
+}  // namespace
+
+const char* variable_of(const InitialStack& stack, const char* name_and_equals) {
+  for (std::uint64_t i = 0; i < stack.variables; ++i) {
+    if (!begins_with(stack.environment[i], name_and_equals)) continue;
+    const char* value = stack.environment[i];
+    for (; *name_and_equals != '\0'; ++name_and_equals) ++value;
+    return value;
+  }
+  return nullptr;
+}
+
+Refusal start_from_service(const InitialStack& stack, const ImageStart& start) {
+  if (has_loader_variables(stack.environment)) return Refusal::loader_variables;
+  MappedImage image;
+  const Refusal refusal = ask_service(stack, start.path, image);
+  if (refusal == Refusal::none) start_with(stack, start, image);
+  return refusal;
+}
+
+void start_with(const InitialStack& stack, const ImageStart& start, MappedImage& image) {
+  if (start.may_be_direct) {
+    start_directly(stack, start.restorer, start.path, start.argv, image);
+  }
+  char variable[kPathBytes + kMaxMappedFiles * 8];
+  if (write_audit_variable(start.restorer, image, variable, sizeof variable)) {
+    execute_with_variable(start.path, start.argv, stack.environment, variable);
+  }
+  close_mapped(image);
+}
+
+bool service_start_is_due(const InitialStack& stack) {
+  char stamp[128];
+  if (!runtime_file_path(stack.environment, kStartStampName, stamp, sizeof stamp)) return false;
+  struct statx s;
+  if (raw_syscall(SYS_statx, AT_FDCWD, arg(stamp), 0, STATX_MTIME, arg(&s)) != 0) return true;
+  timespec now;
+  raw_syscall(SYS_clock_gettime, CLOCK_REALTIME, arg(&now));
+  const std::int64_t age = now.tv_sec - s.stx_mtime.tv_sec;
+  return age < 0 || age >= kStartPauseSeconds;
+}
+
+}  // namespace prewarm::image

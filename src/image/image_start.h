@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+//
+// A process becomes a program, from the image that the loader service has of it: what `prewarm
+// exec` (exec_front.h) and the entries of `prewarm image install` (entry.h) have in common.
+//
+// Restrictions: raw system calls only; no libc, no allocation, no errno, no thread-local data.
+#pragma once
+
+#include "image/map_client.h"
+#include "image/refusal.h"
+#include "image/restorer_process.h"
+
+namespace prewarm::image {
+
+// Of a path, with the zero byte.
+inline constexpr unsigned kPathBytes = 4096;
+
+// The program that the process is to become.
+struct ImageStart {
+  const char* restorer = nullptr;  // path of libprewarm-restore.so, which is there
+  const char* path = nullptr;      // of the program, to be executed
+  char** argv = nullptr;           // the end of the process's own
+  bool may_be_direct = true;       // no exec is needed (exec_direct.h): all of argv is on the stack
+};
+
+// The value of a variable, or null.
+const char* variable_of(const InitialStack& stack, const char* name_and_equals);
+
+// Asks the service. Returns why the program hasn't been started from an image; nothing is left open
+// then. Refusal::none: there was one, but the program can't be executed with it.
+Refusal start_from_service(const InitialStack& stack, const ImageStart& start);
+
+// With this image. Returns if the program can't be executed with it, after closing it.
+void start_with(const InitialStack& stack, const ImageStart& start, MappedImage& image);
+
+// Whether somebody may try now to have a service: not if that has been tried a moment ago
+// (kStartStampName).
+bool service_start_is_due(const InitialStack& stack);
+
+}  // namespace prewarm::image
