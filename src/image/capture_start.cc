@@ -25,6 +25,7 @@ using os::Result;
 // What the child does between fork and exec. Doesn't return.
 [[noreturn]] void become(const std::string& path, const CaptureOptions& options) {
   const os::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null.valid()) ::_exit(126);
   for (int fd = 0; fd <= 2; ++fd) ::dup2(null.get(), fd);
   ::close_range(3, ~0U, 0);
   if (options.stack_limit != 0) {
