@@ -25,6 +25,7 @@ class Case:
     is_long: bool = False
     needs: tuple = ()  # files or programs without which it is skipped
     may_refuse: bool = False  # the program can't have an image at all: stock, the same
+    is_refused: bool = False  # and must not have one
     dies: bool = False  # by a signal: nobody sees its end
     prepare: object = None  # called in the child before it executes anything
     is_unprivileged: bool = False  # `prepare` gives up what a direct start takes
@@ -171,9 +172,11 @@ def compare(bench, case):
     for way in launch.ways():
         command = bench.command(case)
         if bench.images.of(command[0], way.is_packed) is None:
-            if not case.may_refuse:
+            if not case.may_refuse and not case.is_refused:
                 complaints.append(f"{way.name}: {bench.images.why(command[0], way.is_packed)}")
             continue
+        if case.is_refused:
+            complaints.append(f"{way.name}: it has an image")
         if way.is_direct not in plain:
             plain[way.is_direct] = bench.run(case, way.is_direct)
         imaged = bench.run(case, way)
