@@ -339,6 +339,10 @@ Result<void> Capturer::collect_region(const MappedRange& mapping) {
   }
   const bool is_code = (mapping.protection & PROT_EXEC) != 0;
   const bool modified = !region.bytes.empty() && !(is_code && is_as_in_file(mapping, region.bytes));
+  // Addresses in instructions are anywhere, and wouldn't be found when the image is moved.
+  if (is_code && modified) {
+    return os::failed_with(ENOTSUP, "capture: code is relocated", mapping.name);
+  }
   if (has_file && !modified && mapping.protection != PROT_NONE) {
     region.bytes = {};
     region.file = mapping.name;

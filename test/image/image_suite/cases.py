@@ -21,6 +21,7 @@ class Case:
     environment: dict = dataclasses.field(default_factory=dict)
     stdin: bytes = b""
     ignore: tuple = ()  # regular expressions, or pairs with what is put in place of a match
+    keep: str = ""  # a regular expression: only lines that it is found in are compared
     ignore_files: tuple = ()  # patterns of names whose contents are not compared
     is_long: bool = False
     needs: tuple = ()  # files or programs without which it is skipped
@@ -99,7 +100,7 @@ def _lines(case, text):
     for pattern in case.ignore:
         pattern, replacement = (pattern, "…") if isinstance(pattern, str) else pattern
         text = re.sub(pattern, replacement, text, flags=re.M)
-    return text.splitlines()
+    return [line for line in text.splitlines() if re.search(case.keep, line)]
 
 
 def _file_lines(case, files):

@@ -8,6 +8,8 @@ from image_suite.cases import Case
 _LINKERS = ("linker", "linker-lazy", "linker-fixed", "linker-fixed-lazy", "linker-old",
             "linker-relr")
 _CORE = ("core*",)
+# What nothing but ld.so can do at each start.
+_REFUSED = ("-execstack", "-relative", "-textrel")
 _SOME = ("linker", "linker-fixed-lazy", "linker-old", "cxx", "process")
 
 
@@ -28,7 +30,7 @@ def cases(programs):
     found.append(Case("process-fixed", [f"{programs}/process-fixed"], ignore_files=_CORE))
     for program in sorted(pathlib.Path(programs).glob("odd-*")):
         found.append(Case(program.name, [str(program)],
-                          is_refused=program.name.endswith(("-execstack", "-relative"))))
+                          is_refused=program.name.endswith(_REFUSED)))
     for case in found:
         case.is_long = case.name not in _SOME
     return found
