@@ -140,6 +140,12 @@ std::uint64_t Capturer::base_of(int fd) {
   return is_there ? aligned : 0;
 }
 
+// Other directories, other libraries: what was looked for from here may be found elsewhere.
+Result<void> check_place(const std::string& path) {
+  if (path.empty() || path.starts_with('/')) return {};
+  return os::failed_with(ENOTSUP, "capture: what is linked depends on the working directory", path);
+}
+
 Result<void> Capturer::before_call(Registers& registers) {
   called_ = registers;
   switch (registers.orig_rax) {
@@ -154,7 +160,7 @@ Result<void> Capturer::before_call(Registers& registers) {
           tracee_->read_string(registers.orig_rax == SYS_openat ? registers.rsi : registers.rdi);
       if (!path) return std::unexpected(path.error());
       opening_ = std::move(*path);
-      return {};
+      return check_place(opening_);
     }
     case SYS_close: {
       const int fd = static_cast<int>(registers.rdi);
@@ -212,8 +218,9 @@ Result<void> Capturer::after_call(const Registers& registers) {
       // ld.so asks whether a directory of its search path is there.
       if (result >= 0) return {};
       auto path = tracee_->read_string(called_.orig_rax == SYS_stat ? called_.rdi : called_.rsi);
-      if (path && !path->empty()) capture_.files_absent.push_back(*path);
-      return {};
+      if (!path || path->empty()) return {};
+      capture_.files_absent.push_back(*path);
+      return check_place(*path);
     }
     case SYS_brk:
       if (capture_.anchors.heap_start == 0) {
@@ -332,6 +339,10 @@ Result<void> Capturer::collect_region(const MappedRange& mapping) {
   }
   const bool is_code = (mapping.protection & PROT_EXEC) != 0;
   const bool modified = !region.bytes.empty() && !(is_code && is_as_in_file(mapping, region.bytes));
+  // Addresses in instructions are anywhere, and wouldn't be found when the image is moved.
+  if (is_code && modified) {
+    return os::failed_with(ENOTSUP, "capture: code is relocated", mapping.name);
+  }
   if (has_file && !modified && mapping.protection != PROT_NONE) {
     region.bytes = {};
     region.file = mapping.name;
@@ -358,6 +369,10 @@ Result<void> Capturer::collect_regions() {
     const bool of_program =
         !in_arena && (mapping.name == program_file || (mapping.name.empty() && after_program));
     after_program = of_program;
+    // A process that is started from the image would have another, as its program asks for none.
+    if (mapping.name == "[stack]" && (mapping.protection & PROT_EXEC) != 0) {
+      return os::failed_with(ENOTSUP, "capture: a library asks for an executable stack", path_);
+    }
     if ((!in_arena && !of_program) || is_vdso) continue;
     if (auto done = collect_region(mapping); !done) return done;
   }

@@ -21,10 +21,12 @@ class Case:
     environment: dict = dataclasses.field(default_factory=dict)
     stdin: bytes = b""
     ignore: tuple = ()  # regular expressions, or pairs with what is put in place of a match
+    keep: str = ""  # a regular expression: only lines that it is found in are compared
     ignore_files: tuple = ()  # patterns of names whose contents are not compared
     is_long: bool = False
     needs: tuple = ()  # files or programs without which it is skipped
     may_refuse: bool = False  # the program can't have an image at all: stock, the same
+    is_refused: bool = False  # and must not have one
     dies: bool = False  # by a signal: nobody sees its end
     prepare: object = None  # called in the child before it executes anything
     is_unprivileged: bool = False  # `prepare` gives up what a direct start takes
@@ -98,7 +100,7 @@ def _lines(case, text):
     for pattern in case.ignore:
         pattern, replacement = (pattern, "…") if isinstance(pattern, str) else pattern
         text = re.sub(pattern, replacement, text, flags=re.M)
-    return text.splitlines()
+    return [line for line in text.splitlines() if re.search(case.keep, line)]
 
 
 def _file_lines(case, files):
@@ -171,9 +173,11 @@ def compare(bench, case):
     for way in launch.ways():
         command = bench.command(case)
         if bench.images.of(command[0], way.is_packed) is None:
-            if not case.may_refuse:
+            if not case.may_refuse and not case.is_refused:
                 complaints.append(f"{way.name}: {bench.images.why(command[0], way.is_packed)}")
             continue
+        if case.is_refused:
+            complaints.append(f"{way.name}: it has an image")
         if way.is_direct not in plain:
             plain[way.is_direct] = bench.run(case, way.is_direct)
         imaged = bench.run(case, way)

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Programs of our own (../programs), for all that a dynamic linker and a kernel do for a start."""
 
+import pathlib
+
 from image_suite.cases import Case
 
 _LINKERS = ("linker", "linker-lazy", "linker-fixed", "linker-fixed-lazy", "linker-old",
             "linker-relr")
 _CORE = ("core*",)
+# What nothing but ld.so can do at each start.
+_REFUSED = ("-execstack", "-relative", "-textrel")
 _SOME = ("linker", "linker-fixed-lazy", "linker-old", "cxx", "process")
 
 
@@ -24,6 +28,9 @@ def cases(programs):
                           dies=True, ignore_files=_CORE))
     found.append(Case("process", [f"{programs}/process"], ignore_files=_CORE))
     found.append(Case("process-fixed", [f"{programs}/process-fixed"], ignore_files=_CORE))
+    for program in sorted(pathlib.Path(programs).glob("odd-*")):
+        found.append(Case(program.name, [str(program)],
+                          is_refused=program.name.endswith(_REFUSED)))
     for case in found:
         case.is_long = case.name not in _SOME
     return found

@@ -39,7 +39,7 @@ def _glib_cases():
 def _python_cases():
     tests = pathlib.Path("/usr/lib/python3.11/test/test_threading.py")
     return [Case(f"python-{name}", [_PYTHON, "-m", "unittest", "-v", f"test.{name}"], needs=(str(tests),),
-                 ignore=_NOISE, ignore_files=("*",)) for name in _PYTHON_TESTS]
+                 keep=r"^test\w+ \(|^Ran |^OK|^FAILED", ignore=_NOISE, ignore_files=("*",)) for name in _PYTHON_TESTS]
 
 
 def all_cases():
