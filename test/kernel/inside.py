@@ -19,9 +19,11 @@ TESTS = HERE.parent
 sys.path.insert(0, str(TESTS / "corpus"))  # for corpus_harness
 
 from corpus_harness import script, suite  # noqa: E402  (needs the path above)
-from kernel_harness import plan, warm  # noqa: E402
+from kernel_harness import image, plan, warm  # noqa: E402
 
 PREWARM = str(TESTS.parent / "build" / "prewarm")
+PREWARMD = str(TESTS.parent / "build" / "prewarmd")
+PROGRAM = str(TESTS.parent / "build" / "test" / "kernel" / "prewarm_kernel_program")
 UNIT_TESTS = str(TESTS.parent / "build" / "prewarm_unit_tests")
 
 # A processor made of software is some thirty times slower, and nothing here is about time.
@@ -111,6 +113,20 @@ def faults(names, user):
     return 0 if run.main() else 1
 
 
+def images(names, user):
+    """Starts from images, as the kernel allows; of `names` the ones that a title contains."""
+    for cases in (image.from_files(PREWARM, PROGRAM), image.by_service(PREWARMD, PREWARM, PROGRAM)):
+        for name, fault in cases:
+            if not names or any(part in name for part in names):
+                say("failed" if fault else "passed", f"image.{user}.{name}", fault)
+
+
+def direct(names, user):
+    """The same in a machine where a process may become a program without an exec."""
+    say("passed" if image.starts_directly() else "failed", f"direct.{user}.possible")
+    images(names, user)
+
+
 STEPS = {
     "self-test": self_test,
     "doctor": doctor,
@@ -118,6 +134,8 @@ STEPS = {
     "cold": cold,
     "corpus": corpus,
     "faults": faults,
+    "image": images,
+    "direct": direct,
 }
 
 

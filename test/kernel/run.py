@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Boot Debian's kernel in a machine made of software, and test prewarm in there.
 
-NAME is self-test, doctor, warm, corpus, faults, or one of these, a dot, and what to choose of it,
-as for compare.py and run.py there: corpus.pipeline, faults.limits. README.md beside this file has
-more.
+NAME is self-test, doctor, warm, cold, corpus, faults, image, direct, or one of these, a dot, and
+what to choose of it, as for compare.py and run.py there: corpus.pipeline, faults.limits. README.md
+beside this file has more.
 """
 
 import argparse
@@ -39,17 +39,28 @@ def verdict_of(line):
     return word if word in WORDS and line[7:8] == " " else ""
 
 
-def show(lines):
-    """Prints what the machine writes; how many cases ended how, and what it said at its end."""
-    count = dict.fromkeys(WORDS, 0)
+def show(lines, count):
+    """Prints what the machine writes, and counts how cases ended; what it said at its end."""
     for line in lines:
         if line.startswith(machine.ENDED):
-            return count, line.removeprefix(machine.ENDED)
+            return line.removeprefix(machine.ENDED)
         # The fault tests in there sum up what is counted here.
         if verdict_of(line):
             count[verdict_of(line)] += 1
         print(line, flush=True)
-    return count, ""
+    return ""
+
+
+def run_machine(kernel, archive, words, names, log, timeout, count):
+    """Whether all of its tests have ended, and well."""
+    with machine.Machine(kernel, archive, words, names, log) as booted:
+        status = show(booted.lines(timeout), count)
+    if not status:
+        print(f"The machine did not come to its end. The last that its kernel said ({log}):")
+        print("\n".join(log.read_text(errors="replace").splitlines()[-20:]))
+    elif status != "0" and not count["failed"]:
+        print("A step in there has failed, and has not said of what.")
+    return status == "0"
 
 
 def main():
@@ -64,21 +75,19 @@ def main():
         sys.exit(f"run.py: {problem}")
     log = cache / "log"
     started = time.monotonic()
+    count = dict.fromkeys(WORDS, 0)
+    passed = True
     with tempfile.NamedTemporaryFile(dir=cache) as archive:
         root.make(archive, build)
-        with machine.Machine(kernel, archive.name, options.names, log) as booted:
-            count, status = show(booted.lines(options.timeout))
-    if not status:
-        print(f"The machine did not come to its end. The last that its kernel said ({log}):")
-        print("\n".join(log.read_text(errors="replace").splitlines()[-20:]))
-    elif status != "0" and not count["failed"]:
-        print("A step in there has failed, and has not said of what.")
+        for words, names in plan.machines(options.names):
+            left = options.timeout - (time.monotonic() - started)
+            passed &= run_machine(kernel, archive.name, words, names, log, left, count)
     for word in ("skipped", "known"):
         if count[word]:
             print(f"{count[word]} {word}")
     took = time.monotonic() - started
     print(f"{count['passed']} passed, {count['failed']} failed ({took:.0f} s)")
-    return status == "0" and count["passed"] > 0 and count["failed"] == 0
+    return passed and count["passed"] > 0 and count["failed"] == 0
 
 
 if __name__ == "__main__":

@@ -12,8 +12,12 @@ ENDED = "ended "
 class Machine:
     """Boots a kernel. A context manager: at its end the machine is gone."""
 
-    def __init__(self, kernel, root, arguments, log):
-        line = f"console=ttyS0,115200 panic=-1 rdinit=/init -- {' '.join(arguments)}"
+    def __init__(self, kernel, root, words, arguments, log):
+        """`words`: what the kernel is told besides."""
+        # no_timer_check: where others compute, too, no tick may come while the kernel waits for
+        # one, and it takes the timer for broken.
+        line = "console=ttyS0,115200 no_timer_check panic=-1 rdinit=/init"
+        line += f" {words} -- {' '.join(arguments)}"
         self._qemu = subprocess.Popen(
             ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
              "-m", "3072", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",

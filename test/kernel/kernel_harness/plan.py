@@ -13,7 +13,15 @@ STEPS = (
     ("cold", "user"),
     ("corpus", "user"),
     ("faults", "root"),
+    ("image", "root"),
+    ("image", "user"),
+    ("direct", "root"),
 )
+
+# What the kernel is told for a step; steps for which it is told the same are in one machine. Of
+# Debian's security modules one gives each process a label, and then no process becomes another
+# program without an exec.
+KERNEL_WORDS = {"direct": "lsm=landlock,yama"}
 
 # Of the unit tests those of src/cold.
 COLD = (
@@ -58,6 +66,15 @@ def steps(words):
         if names:
             chosen.append((step, [name for name in names if name], user))
     return chosen
+
+
+def machines(words):
+    """(what the kernel is told, the words for the steps in there) for each machine."""
+    wanted = {}
+    for word in words or dict.fromkeys(step for step, _ in STEPS):
+        said = KERNEL_WORDS.get(word.partition(".")[0], "")
+        wanted.setdefault(said, []).append(word)
+    return list(wanted.items())
 
 
 def unknown(words):

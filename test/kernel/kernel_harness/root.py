@@ -31,12 +31,13 @@ LEFT_OUT = re.compile(
 
 # Where prewarm and its tests are in there.
 HOME = "/prewarm"
-BUILT = ("prewarm", "prewarm.so", "libprewarm-agent.so")
+BUILT = ("prewarm", "prewarm.so", "libprewarm-agent.so", "prewarmd", "libprewarm-restore.so",
+         "test/kernel/prewarm_kernel_program")  # fmt: skip
 # For the step `cold`. They know by which path they were built.
 UNIT_TESTS = "prewarm_unit_tests"
 BUILT_FOR_THEM = ("libprewarm-spawn.so", "prewarm_test_state", "prewarm_test_count")
 TESTS = pathlib.Path(__file__).resolve().parent.parent.parent
-TESTS_INSIDE = ("corpus", "faults", "kernel")
+TESTS_INSIDE = ("corpus", "faults", "image-service", "kernel")
 
 
 def _output(*command):
