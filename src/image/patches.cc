@@ -160,12 +160,6 @@ class Comparison {
   Differences found_;
 };
 
-// Where a word is, independently of the addresses of one capture.
-struct Place {
-  std::string object;  // path; empty: relative to the thread pointer
-  std::uint64_t offset = 0;
-};
-
 // The object whose mappings hold the address: the one with the highest base not above it.
 const CapturedObject* object_at(const Capture& capture, std::uint64_t address) {
   const CapturedObject* best = nullptr;
@@ -234,16 +228,15 @@ Result<std::vector<ImagePatch>> transfer_patches(const Capture& from,
                                                  const std::vector<ImagePatch>& patches,
                                                  const Capture& capture) {
   std::vector<ImagePatch> result;
+  const auto* const thread_region = from.find(from.thread.thread_pointer);
   for (const auto& patch : patches) {
     const auto* object = object_at(from, patch.address);
-    constexpr std::uint64_t kNearThread = 1 << 16;
-    const auto from_thread = patch.address - (from.thread.thread_pointer - kNearThread / 2);
     ImagePatch moved = patch;
-    // The thread's block lies behind the last library: its own place is the nearer one.
-    if (from_thread < kNearThread &&
-        (object == nullptr || patch.address - object->base > (1 << 24) ||
-         from.find(patch.address)->address >= from.find(from.thread.thread_pointer)->address)) {
+    // The thread's block is in memory that no library has.
+    if (thread_region != nullptr && from.find(patch.address) == thread_region) {
       moved.address = patch.address - from.thread.thread_pointer + capture.thread.thread_pointer;
+    } else if (object == nullptr) {
+      return os::failed_with(ENOTSUP, "find out whose a word is in another capture");
     } else {
       const auto same = std::find_if(capture.objects.begin(), capture.objects.end(),
                                      [&](const auto& o) { return o.path == object->path; });
