@@ -295,7 +295,10 @@ Result<Differences> find_differences(const std::string& path, const Capture& cap
   constexpr const char* kProbe = "/usr/bin/true";
   const auto capture_otherwise = [&](const std::string& program) {
     CaptureOptions others = capturing;
-    others.arena = draw_arena(others.arena_size);
+    // Of segments that are aligned to more than a page the distances are to be the same.
+    constexpr std::uint64_t kLargestAlignment = 1 << 21;
+    others.arena = draw_arena(others.arena_size + kLargestAlignment);
+    others.arena += (capturing.arena - others.arena) % kLargestAlignment;
     others.arguments = kOtherArguments;
     return capture_program(program, others);
   };

@@ -9,6 +9,7 @@
 #include "image/format.h"
 #include "image/image_start.h"
 #include "image/plain_text.h"
+#include "image/restorer_core.h"
 #include "os/raw_syscall.h"
 
 namespace prewarm::image {
@@ -92,45 +93,66 @@ bool find_restorer(char* path) {
   return false;
 }
 
-// The image of a file, with the files that it names: what the service would answer.
+bool is_image(const ImageHeader& header, std::uint64_t size) {
+  return size >= sizeof header && same_text(header.magic, kImageMagic) &&
+         header.version == kImageVersion && header.total_bytes == size &&
+         header.mapped_files <= kMaxMappedFiles && header.files.offset <= size &&
+         header.files.count <= (size - header.files.offset) / sizeof(ImageFile) &&
+         header.strings.offset <= size;
+}
+
+// Opens the files that are mapped; all have to be what they were.
+bool open_files(const ImageHeader& header, MappedImage& result) {
+  const auto* const begin = reinterpret_cast<const char*>(&header);
+  const auto* const files = reinterpret_cast<const ImageFile*>(begin + header.files.offset);
+  const auto* const strings = begin + header.strings.offset;
+  const std::uint64_t most = header.total_bytes - header.strings.offset;
+  result.file_count = header.mapped_files;
+  for (unsigned i = 0; i < result.file_count; ++i) result.files[i] = -1;
+  for (std::uint64_t i = 0; i < header.files.count; ++i) {
+    const auto place = files[i].descriptor;
+    if ((files[i].flags & kFileMapped) == 0 || place >= header.mapped_files) continue;
+    if (files[i].path >= most) return false;
+    const long fd =
+        raw_syscall(SYS_openat, AT_FDCWD, arg(strings + files[i].path), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    result.files[place] = static_cast<int>(fd);
+    struct stat s{};
+    if (raw_syscall(SYS_fstat, fd, arg(&s)) != 0 || !is_same_file(files[i], s)) return false;
+  }
+  for (unsigned i = 0; i < result.file_count; ++i) {
+    if (result.files[i] < 0) return false;
+  }
+  return true;
+}
+
+// The image of a file, with the files that it names: what the service would answer. On failure
+// there may be descriptors, to be closed.
 bool open_image(const char* path, MappedImage& result) {
-  result.image =
-      static_cast<int>(raw_syscall(SYS_openat, AT_FDCWD, arg(path), O_RDONLY | O_CLOEXEC));
+  result.image = static_cast<int>(
+      raw_syscall(SYS_openat, AT_FDCWD, arg(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (result.image < 0) return false;
   struct stat s{};
   raw_syscall(SYS_fstat, result.image, arg(&s));
   const long at = raw_syscall(SYS_mmap, 0, s.st_size, PROT_READ, MAP_PRIVATE, result.image, 0);
   if (at < 0 && at > -4096) return false;
   const auto& header = *reinterpret_cast<const ImageHeader*>(at);
-  if (static_cast<std::uint64_t>(s.st_size) < sizeof header ||
-      !same_text(header.magic, kImageMagic) || header.version != kImageVersion ||
-      header.total_bytes != static_cast<std::uint64_t>(s.st_size) ||
-      header.mapped_files > kMaxMappedFiles) {
-    return false;
-  }
-  const auto* files =
-      reinterpret_cast<const ImageFile*>(at + static_cast<long>(header.files.offset));
-  const auto* strings =
-      reinterpret_cast<const char*>(at + static_cast<long>(header.strings.offset));
-  for (std::uint64_t i = 0; i < header.files.count; ++i) {
-    if ((files[i].flags & kFileMapped) == 0 || files[i].descriptor >= header.mapped_files) continue;
-    const long fd =
-        raw_syscall(SYS_openat, AT_FDCWD, arg(strings + files[i].path), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    result.files[files[i].descriptor] = static_cast<int>(fd);
-  }
-  result.file_count = header.mapped_files;
-  result.context = header.context_bytes;
-  return true;
+  const bool is_right =
+      is_image(header, static_cast<std::uint64_t>(s.st_size)) && open_files(header, result);
+  result.context = is_right ? header.context_bytes : 0;
+  raw_syscall(SYS_munmap, at, s.st_size);
+  return is_right;
 }
 
 // Returns why not.
 Refusal start_from_file(const InitialStack& stack, const ImageStart& start, const char* file) {
   if (has_loader_variables(stack.environment)) return Refusal::loader_variables;
   MappedImage image;
-  if (!open_image(file, image)) return Refusal::no_image;
-  start_with(stack, start, image);
-  return Refusal::none;
+  if (!open_image(file, image)) {
+    close_mapped(image);
+    return Refusal::no_image;
+  }
+  return start_with(stack, start, image);
 }
 
 }  // namespace

@@ -35,6 +35,10 @@ constexpr bool can_be_definition(const Elf64_Sym& symbol) {
          ELF64_ST_BIND(symbol.st_info) != STB_LOCAL;
 }
 
+std::unexpected<Error> cannot(const char* what, std::string_view name) {
+  return os::failed_with(0, what, std::string(name));
+}
+
 }  // namespace
 
 Linker::Linker(std::vector<LinkObject> objects, std::vector<std::uint32_t> scope, Call call)
@@ -154,12 +158,6 @@ Result<std::uint64_t> Linker::address_of(const Definition& definition) {
   return resolved;
 }
 
-std::unexpected<Error> Linker::cannot(std::uint32_t object, const char* what,
-                                      std::string_view name) const {
-  (void)object;
-  return os::failed_with(0, what, std::string(name));
-}
-
 Result<LinkedWord> Linker::relocate_tls(std::uint32_t object, const Elf64_Rela& relocation,
                                         const Target& target) {
   LinkedWord word;
@@ -168,7 +166,7 @@ Result<LinkedWord> Linker::relocate_tls(std::uint32_t object, const Elf64_Rela& 
   const auto& there = objects_[target.definition.object];
   const auto symbol = there.file->elf.raw_symbol(target.definition.symbol);
   const auto value = symbol.st_value + static_cast<std::uint64_t>(relocation.r_addend);
-  if (there.tls_module == 0) return cannot(object, "thread-local symbol of a library without", "");
+  if (there.tls_module == 0) return cannot("thread-local symbol of a library without", "");
   switch (word.type) {
     case R_X86_64_DTPMOD64:
       word.value = there.tls_module;
@@ -201,21 +199,21 @@ Result<LinkedWord> Linker::relocate(std::uint32_t object, const Elf64_Rela& relo
   if (type == R_X86_64_JUMP_SLOT && is_undefined && is_lazy) {
     // Somebody may define it before it is called, or never call it.
     const auto slot = elf.bytes_at(relocation.r_offset, 8);
-    if (slot.size() != 8) return cannot(object, "a PLT slot is in no segment", name);
+    if (slot.size() != 8) return cannot("a PLT slot is in no segment", name);
     std::memcpy(&word.value, slot.data(), 8);
     word.value += base;
     word.left_lazy = true;
     return word;
   }
-  if (target.kind == Target::Kind::undefined) return cannot(object, "symbol is undefined:", name);
+  if (target.kind == Target::Kind::undefined) return cannot("symbol is undefined:", name);
   switch (type) {
     case R_X86_64_DTPMOD64:
     case R_X86_64_DTPOFF64:
     case R_X86_64_TPOFF64:
-      if (is_undefined) return cannot(object, "thread-local symbol is undefined:", name);
+      if (is_undefined) return cannot("thread-local symbol is undefined:", name);
       return relocate_tls(object, relocation, target);
     case R_X86_64_SIZE64:
-      if (is_undefined) return cannot(object, "symbol with a size is undefined:", name);
+      if (is_undefined) return cannot("symbol with a size is undefined:", name);
       word.value = objects_[target.definition.object]
                        .file->elf.raw_symbol(target.definition.symbol)
                        .st_size +
@@ -235,7 +233,7 @@ Result<LinkedWord> Linker::relocate(std::uint32_t object, const Elf64_Rela& relo
       return word;
     }
     default:
-      return cannot(object, "relocation of an unknown type:", std::to_string(type));
+      return cannot("relocation of an unknown type:", std::to_string(type));
   }
 }
 
@@ -247,10 +245,10 @@ Result<std::vector<LinkedWord>> Linker::link(std::uint32_t object) {
   words.reserve(elf.relocations().size() + elf.plt_relocations().size());
   Diagnostics diagnostics;
   const auto relative = elf.relative_words(diagnostics);
-  if (!relative) return cannot(object, "relative relocations are wrong:", diagnostics.first());
+  if (!relative) return cannot("relative relocations are wrong:", diagnostics.first());
   for (const auto address : *relative) {
     const auto there = elf.bytes_at(address, 8);
-    if (there.size() != 8) return cannot(object, "a relative word is in no segment", "");
+    if (there.size() != 8) return cannot("a relative word is in no segment", "");
     std::uint64_t value = 0;
     std::memcpy(&value, there.data(), sizeof value);
     words.push_back({base + address, base + value, R_X86_64_RELATIVE, true, false});

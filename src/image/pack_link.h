@@ -96,8 +96,6 @@ class Linker {
   os::Result<LinkedWord> relocate(std::uint32_t object, const Elf64_Rela& relocation, bool is_lazy);
   os::Result<LinkedWord> relocate_tls(std::uint32_t object, const Elf64_Rela& relocation,
                                       const Target& target);
-  std::unexpected<Error> cannot(std::uint32_t object, const char* what,
-                                std::string_view name) const;
 
   std::vector<LinkObject> objects_;
   std::vector<std::uint32_t> scope_;

@@ -75,7 +75,9 @@ class TableRanges {
     if (!begin) return;
     auto end = *begin;
     auto address = *begin;
-    for (auto left = elf_.tag(count_tag).value_or(0); left != 0; --left) {
+    // More than can be told apart by 15 bits aren't used; a file may claim so.
+    constexpr std::uint64_t kMost = 1 << 15;
+    for (auto left = std::min(elf_.tag(count_tag).value_or(0), kMost); left != 0; --left) {
       const auto outer = at<Outer>(address);
       end = std::max<std::uint64_t>(end, address + sizeof outer);
       auto inner_address = address + first(outer);

@@ -71,13 +71,9 @@ void restore(Restoration& r) {
       !map_regions(r) || !move_vdso(r)) {
     return;
   }
-  const InitialStack before = r.stack;
   take_variable(r.stack);
   correct_auxiliary(r);
-  if (!tell_kernel(r) || !adopt_thread(r) || !patch(r)) {
-    r.stack = before;
-    return;
-  }
+  if (!tell_kernel(r) || !adopt_thread(r) || !patch(r)) return;
   close_all(r.descriptors);
   leave(r, old);
 }

@@ -109,15 +109,17 @@ bool conditions_hold(const Restoration& r) {
          is.entry != nullptr && is.vdso != nullptr && is.random != 0;
 }
 
+bool is_same_file(const ImageFile& file, const struct stat& now) {
+  return now.st_dev == file.device && now.st_ino == file.inode &&
+         static_cast<std::uint64_t>(now.st_size) == file.size &&
+         nanoseconds(now.st_mtim) == file.modified_ns &&
+         nanoseconds(now.st_ctim) == file.changed_ns;
+}
+
 bool is_program_of(const Restoration& r, int directory, const char* path, int flags) {
-  const auto& file = table<ImageFile>(*r.header, r.header->files)[0];
   struct stat s{};
-  if (raw_syscall(SYS_newfstatat, directory, os::arg(path), os::arg(&s), flags) != 0) {
-    return false;
-  }
-  return s.st_dev == file.device && s.st_ino == file.inode &&
-         static_cast<std::uint64_t>(s.st_size) == file.size &&
-         nanoseconds(s.st_mtim) == file.modified_ns && nanoseconds(s.st_ctim) == file.changed_ns;
+  return raw_syscall(SYS_newfstatat, directory, os::arg(path), os::arg(&s), flags) == 0 &&
+         is_same_file(table<ImageFile>(*r.header, r.header->files)[0], s);
 }
 
 bool map_regions(const Restoration& r) {

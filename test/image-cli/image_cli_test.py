@@ -178,13 +178,19 @@ class Exec(ImageCase):
         file = self.home / "tool.image"
         self.image("build", "--output", file, tool)
         self.says(self.prewarm("exec", "--image", file, tool), "first", tool, tool)
-        done = self.prewarm("exec", "--image", self.home / "none", tool)
-        self.assertEqual(done.stdout, f"first 1 {tool} {tool}\n")
-        self.one_line(done, 3, "can't use the image", "No such file")
-        file.write_bytes(b"not an image")
-        done = self.prewarm("exec", "--image", file, tool)
-        self.assertEqual(done.stdout, f"first 1 {tool} {tool}\n")
-        self.one_line(done, 3, "can't use the image")
+        for contents, why, sentence in ((None, "No such file", "there is no image yet"),
+                                        (b"not an image", "", "the image is damaged")):
+            file.unlink(missing_ok=True)
+            if contents is not None:
+                file.write_bytes(contents)
+            self.says(self.prewarm("exec", "--image", file, tool), "first", tool, tool)
+            done = self.prewarm("exec", "--explain", "--image", file, tool)
+            self.assertEqual(done.stdout, f"first 1 {tool} {tool}\n")
+            lines = done.stderr.splitlines()
+            self.assertEqual(len(lines), 2, done)
+            self.assertIn(f"{file}: ", lines[0])
+            self.assertIn(why, lines[0])
+            self.assertTrue(lines[1].endswith(f"stock loader: {sentence}"), lines)
         self.assertEqual(self.services(), [])
 
     def test_without_a_service_that_could_be_started(self):

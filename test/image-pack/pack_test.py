@@ -71,8 +71,8 @@ class Set:
         lines += ["}", "struct Library { int (*test)(); int (*call)(int); int (*wait)();"
                   " int* variable; const char* name; const char* test_name; };",
                   "static const Library libraries[] = {"]
-        lines += [f'  {{t{n}_test, t{n}_call, t{n}_wait, &t{n}_variable, "libt{n}.so", "t{n}_test"}},'
-                  for n in range(libraries)]
+        lines += [f'  {{t{n}_test, t{n}_call, t{n}_wait, &t{n}_variable,'
+                  f' "libt{n}.so", "t{n}_test"}},' for n in range(libraries)]
         lines.append("};")
         (directory / "functions.h").write_text("\n".join(lines) + "\n", encoding="ascii")
         made(*shared, "-DPLUGIN", helpers, "-o", self.plugin, "-lt3", "-ltversioned")
