@@ -86,9 +86,12 @@ Refusal start_from_service(const InitialStack& stack, const ImageStart& start) {
 }
 
 Refusal start_with(const InitialStack& stack, const ImageStart& start, MappedImage& image) {
-  if (!is_for(image, start.path)) {
+  // A colon separates the files that LD_AUDIT names.
+  bool can_be_named = true;
+  for (const char* c = start.restorer; *c != '\0'; ++c) can_be_named &= *c != ':';
+  if (!can_be_named || !is_for(image, start.path)) {
     close_mapped(image);
-    return Refusal::stale;
+    return can_be_named ? Refusal::stale : Refusal::cannot_map;
   }
   if (start.may_be_direct) {
     start_directly(stack, start.restorer, start.path, start.argv, image);
