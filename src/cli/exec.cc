@@ -36,20 +36,18 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   return result;
 }
 
-// Whether the file is an image for this program; says so if not, as it was named.
-Refusal check_file(const std::string& file) {
-  const os::Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+// Whether the file is an image; if not, why in full.
+Refusal check_file(const std::string& file, std::string& why) {
+  const os::Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) {
-    complain("can't use the image " + file + ": " + std::strerror(errno) +
-             "; the program starts as usual");
+    why = std::strerror(errno);
     return Refusal::no_image;
   }
   const auto mapping = image::Mapping::of(fd);
   const auto opened = mapping ? image::Image::open(mapping->bytes())
                               : os::Result<image::Image>(std::unexpected(mapping.error()));
   if (opened) return Refusal::none;
-  complain("can't use the image " + file + ": " + opened.error().message() +
-           "; the program starts as usual");
+  why = opened.error().message();
   return opened.error().code == EPROTONOSUPPORT ? Refusal::other_version : Refusal::damaged;
 }
 
@@ -57,7 +55,9 @@ Refusal check_file(const std::string& file) {
 Refusal get_image(const ExecOptions& options, const std::string& program) {
   if (image::has_loader_variables(environ)) return Refusal::loader_variables;
   if (!options.image.empty()) {
-    const Refusal refusal = check_file(options.image);
+    std::string why;
+    const Refusal refusal = check_file(options.image, why);
+    if (options.explain && refusal != Refusal::none) complain(options.image + ": " + why);
     // Otherwise the front has tried it: it can't open a file that the image names.
     const bool is_first = options.wait || options.explain;
     return refusal == Refusal::none && !is_first ? Refusal::stale : refusal;

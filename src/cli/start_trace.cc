@@ -66,6 +66,7 @@ class Start {
   // The child stands before its exec.
   static Result<Start> begin(const Child& child) {
     const os::Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    if (!nothing.valid()) return os::failed("open", "/dev/null");
     const pid_t pid = ::fork();
     if (pid < 0) return os::failed("start", child.path);
     if (pid == 0) become(child, nothing.get());
@@ -83,6 +84,17 @@ class Start {
   }
 
   Tracee& tracee() { return *tracee_; }
+
+  // By the first debug register: "Local breakpoint 0, on execution".
+  Result<void> stop_at(std::uint64_t address) {
+    constexpr std::size_t kAddress = offsetof(user, u_debugreg[0]);
+    constexpr std::size_t kControl = offsetof(user, u_debugreg[7]);
+    if (::ptrace(PTRACE_POKEUSER, tracee_->pid(), kAddress, address) != 0 ||
+        ::ptrace(PTRACE_POKEUSER, tracee_->pid(), kControl, 1UL) != 0) {
+      return os::failed("set a debug register");
+    }
+    return {};
+  }
 
   // Goes on to the end of the next exec; the time it took.
   Result<double> to_exec() {
@@ -121,17 +133,6 @@ class Start {
 
  private:
   explicit Start(pid_t pid) : tracee_(std::make_unique<Tracee>(pid)) {}
-
-  // By the first debug register: "Local breakpoint 0, on execution".
-  Result<void> stop_at(std::uint64_t address) {
-    constexpr std::size_t kAddress = offsetof(user, u_debugreg[0]);
-    constexpr std::size_t kControl = offsetof(user, u_debugreg[7]);
-    if (::ptrace(PTRACE_POKEUSER, tracee_->pid(), kAddress, address) != 0 ||
-        ::ptrace(PTRACE_POKEUSER, tracee_->pid(), kControl, 1UL) != 0) {
-      return os::failed("set a debug register");
-    }
-    return {};
-  }
 
   template <class Wanted>
   Result<double> go(std::uint64_t address, Wanted wanted) {
@@ -192,10 +193,7 @@ Result<std::pair<double, double>> time_calls(const std::string& program,
   // What isn't a call's own time is the same in all of them: that of the shortest.
   std::vector<std::pair<bool, double>> calls;
   const std::uint64_t end = start->auxiliary(AT_BASE) + places.linked_in_loader;
-  constexpr std::size_t kAddress = offsetof(user, u_debugreg[0]);
-  constexpr std::size_t kControl = offsetof(user, u_debugreg[7]);
-  ::ptrace(PTRACE_POKEUSER, start->tracee().pid(), kAddress, end);
-  ::ptrace(PTRACE_POKEUSER, start->tracee().pid(), kControl, 1UL);
+  if (auto set = start->stop_at(end); !set) return std::unexpected(set.error());
   bool inside = false;
   for (;;) {
     const std::int64_t begun = os::now_ns();

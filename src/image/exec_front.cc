@@ -8,10 +8,8 @@
 
 #include "image/format.h"
 #include "image/image_start.h"
-#include "image/map_client.h"
 #include "image/plain_text.h"
 #include "image/restorer_core.h"
-#include "image/restorer_process.h"
 #include "os/raw_syscall.h"
 
 namespace prewarm::image {
@@ -146,26 +144,15 @@ bool open_image(const char* path, MappedImage& result) {
   return is_right;
 }
 
-// Whether it is the program's image, and may be: one that gets privileges from its file has to be
-// executed without anything of ours.
-bool is_for(const MappedImage& image, const char* path) {
-  struct stat mapped{}, executed{};
-  return image.file_count != 0 && raw_syscall(SYS_fstat, image.files[0], arg(&mapped)) == 0 &&
-         raw_syscall(SYS_newfstatat, AT_FDCWD, arg(path), arg(&executed), 0) == 0 &&
-         mapped.st_dev == executed.st_dev && mapped.st_ino == executed.st_ino &&
-         (executed.st_mode & (S_ISUID | S_ISGID)) == 0;
-}
-
 // Returns why not.
 Refusal start_from_file(const InitialStack& stack, const ImageStart& start, const char* file) {
   if (has_loader_variables(stack.environment)) return Refusal::loader_variables;
   MappedImage image;
-  if (!open_image(file, image) || !is_for(image, start.path)) {
+  if (!open_image(file, image)) {
     close_mapped(image);
     return Refusal::no_image;
   }
-  start_with(stack, start, image);
-  return Refusal::none;
+  return start_with(stack, start, image);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/stat.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "image/audit_variable.h"
@@ -55,6 +56,16 @@ Refusal ask_service(const InitialStack& stack, const char* path, MappedImage& re
   return refusal;
 }
 
+// Whether it is the program's image, and may be: one that gets privileges from its file has to be
+// executed without anything of ours.
+bool is_for(const MappedImage& image, const char* path) {
+  struct stat mapped{}, executed{};
+  return image.file_count != 0 && raw_syscall(SYS_fstat, image.files[0], arg(&mapped)) == 0 &&
+         raw_syscall(SYS_newfstatat, AT_FDCWD, arg(path), arg(&executed), 0) == 0 &&
+         mapped.st_dev == executed.st_dev && mapped.st_ino == executed.st_ino &&
+         (executed.st_mode & (S_ISUID | S_ISGID)) == 0;
+}
+
 }  // namespace
 
 const char* variable_of(const InitialStack& stack, const char* name_and_equals) {
@@ -71,11 +82,17 @@ Refusal start_from_service(const InitialStack& stack, const ImageStart& start) {
   if (has_loader_variables(stack.environment)) return Refusal::loader_variables;
   MappedImage image;
   const Refusal refusal = ask_service(stack, start.path, image);
-  if (refusal == Refusal::none) start_with(stack, start, image);
-  return refusal;
+  return refusal == Refusal::none ? start_with(stack, start, image) : refusal;
 }
 
-void start_with(const InitialStack& stack, const ImageStart& start, MappedImage& image) {
+Refusal start_with(const InitialStack& stack, const ImageStart& start, MappedImage& image) {
+  // A colon separates the files that LD_AUDIT names.
+  bool can_be_named = true;
+  for (const char* c = start.restorer; *c != '\0'; ++c) can_be_named &= *c != ':';
+  if (!can_be_named || !is_for(image, start.path)) {
+    close_mapped(image);
+    return can_be_named ? Refusal::stale : Refusal::cannot_map;
+  }
   if (start.may_be_direct) {
     start_directly(stack, start.restorer, start.path, start.argv, image);
   }
@@ -84,6 +101,7 @@ void start_with(const InitialStack& stack, const ImageStart& start, MappedImage&
     execute_with_variable(start.path, start.argv, stack.environment, variable);
   }
   close_mapped(image);
+  return Refusal::none;
 }
 
 bool service_start_is_due(const InitialStack& stack) {

@@ -30,8 +30,8 @@ const char* variable_of(const InitialStack& stack, const char* name_and_equals);
 // then. Refusal::none: there was one, but the program can't be executed with it.
 Refusal start_from_service(const InitialStack& stack, const ImageStart& start);
 
-// With this image. Returns if the program can't be executed with it, after closing it.
-void start_with(const InitialStack& stack, const ImageStart& start, MappedImage& image);
+// The same with this image, which is closed.
+Refusal start_with(const InitialStack& stack, const ImageStart& start, MappedImage& image);
 
 // Whether somebody may try now to have a service: not if that has been tried a moment ago
 // (kStartStampName).

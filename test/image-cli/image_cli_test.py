@@ -178,13 +178,19 @@ class Exec(ImageCase):
         file = self.home / "tool.image"
         self.image("build", "--output", file, tool)
         self.says(self.prewarm("exec", "--image", file, tool), "first", tool, tool)
-        done = self.prewarm("exec", "--image", self.home / "none", tool)
-        self.assertEqual(done.stdout, f"first 1 {tool} {tool}\n")
-        self.one_line(done, 3, "can't use the image", "No such file")
-        file.write_bytes(b"not an image")
-        done = self.prewarm("exec", "--image", file, tool)
-        self.assertEqual(done.stdout, f"first 1 {tool} {tool}\n")
-        self.one_line(done, 3, "can't use the image")
+        for contents, why, sentence in ((None, "No such file", "there is no image yet"),
+                                        (b"not an image", "", "the image is damaged")):
+            file.unlink(missing_ok=True)
+            if contents is not None:
+                file.write_bytes(contents)
+            self.says(self.prewarm("exec", "--image", file, tool), "first", tool, tool)
+            done = self.prewarm("exec", "--explain", "--image", file, tool)
+            self.assertEqual(done.stdout, f"first 1 {tool} {tool}\n")
+            lines = done.stderr.splitlines()
+            self.assertEqual(len(lines), 2, done)
+            self.assertIn(f"{file}: ", lines[0])
+            self.assertIn(why, lines[0])
+            self.assertTrue(lines[1].endswith(f"stock loader: {sentence}"), lines)
         self.assertEqual(self.services(), [])
 
     def test_without_a_service_that_could_be_started(self):
@@ -199,6 +205,10 @@ class Exec(ImageCase):
 
 
 class Images(ImageCase):
+    def wait_stored(self):
+        wait_until(lambda: self.json("ls")["images"][0]["stored_bytes"] > 0,
+                   "the image on the disk")
+
     def test_build_ls_rm(self):
         tool = self.make()
         self.assertEqual(self.image("ls").stdout, "no images (the loader service isn't running)\n")
@@ -210,7 +220,8 @@ class Images(ImageCase):
         listed = self.json("ls")
         self.assertTrue(listed["service"])
         self.assertEqual([one["program"] for one in listed["images"]], [str(tool)])
-        self.assertEqual(listed["images"][0]["state"], "in memory")
+        self.assertIn(listed["images"][0]["state"], ("in memory", "in use"))
+        self.wait_stored()
         self.assertGreaterEqual(self.json("rm", tool)["count"], 1)
         self.assertEqual(self.json("ls")["images"], [])
         self.one_line(self.image("rm", tool, status=1), 1, "there is no image of it")
@@ -218,7 +229,7 @@ class Images(ImageCase):
     def test_without_a_service_there_is_the_disk(self):
         tool = self.make()
         self.image("build", tool)
-        wait_until(lambda: self.json("ls")["images"][0]["stored_bytes"] > 0, "the image on the disk")
+        self.wait_stored()
         self.end_services()
         listed = self.json("ls")
         self.assertFalse(listed["service"])
@@ -231,7 +242,7 @@ class Images(ImageCase):
         self.assertEqual(self.image("verify").stdout, "no images\n")
         tool = self.make()
         self.image("build", tool)
-        wait_until(lambda: self.json("ls")["images"][0]["stored_bytes"] > 0, "the image on the disk")
+        self.wait_stored()
         checked = self.json("verify", tool)["images"]
         self.assertEqual(len(checked), 2, checked)
         self.assertTrue(all(one["ok"] for one in checked), checked)
