@@ -4,9 +4,11 @@
 #include <elf.h>
 
 #include <cstring>
+#include <set>
 #include <utility>
 
 #include "image/glibc_layout.h"
+#include "image/pack_constructors.h"
 #include "image/pack_unique.h"
 
 namespace prewarm::image {
@@ -52,6 +54,43 @@ Result<std::vector<LinkObject>> link_objects(
   return objects;
 }
 
+namespace {
+
+// The address of the C library's __cxa_finalize; 0: there is none.
+std::uint64_t find_finalize(const Linker& linker) {
+  for (const auto& object : linker.objects()) {
+    if (!object.file || object.file->elf.soname() != "libc.so.6") continue;
+    const auto& elf = object.file->elf;
+    const auto symbol = elf.find(Wanted("__cxa_finalize", nullptr, true));
+    return symbol ? object.base + elf.raw_symbol(*symbol).st_value : 0;
+  }
+  return 0;
+}
+
+// Libraries with nothing but empty constructors needn't be touched at each start: as pack_move.h
+// says of packed ones, in their places in the order stands the library that is called before them.
+void skip_idle(const Capture& capture, CaptureMemory& memory, const LoaderView& loader,
+               const Linker& linker) {
+  const auto finalize = find_finalize(linker);
+  std::set<std::uint64_t> idle;
+  for (std::size_t i = 1; i < capture.objects.size() && finalize != 0; ++i) {
+    const auto& object = linker.objects()[i];
+    if (object.file && object.base != capture.loader_base &&
+        has_idle_constructors(object.file->elf, object.base, finalize, memory)) {
+      idle.insert(capture.objects[i].link_map);
+    }
+  }
+  const auto count = loader.scope().size();
+  for (auto i = count; i-- > 0;) {
+    const auto entry = loader.init_order() + 8 * i;
+    if (i + 1 != count && idle.contains(memory.word(entry))) {
+      memory.put(entry, memory.word(entry + 8));
+    }
+  }
+}
+
+}  // namespace
+
 Result<void> bind_all(Capture& capture, const Linker::Call& call) {
   CaptureMemory memory(capture);
   const auto loader = LoaderView::open(capture, memory);
@@ -62,6 +101,7 @@ Result<void> bind_all(Capture& capture, const Linker::Call& call) {
   Linker linker(std::move(*objects), loader->scope(), call);
   know_unique_symbols(capture, *loader, memory, linker);
   for (std::uint32_t i = 0; i < capture.objects.size(); ++i) bind_object(linker, memory, i);
+  skip_idle(capture, memory, *loader, linker);
   return {};
 }
 

@@ -21,8 +21,9 @@ namespace prewarm::image {
 // linker doesn't do.
 void bind_object(Linker& linker, CaptureMemory& memory, std::uint32_t object);
 
-// Those of all objects of a capture without packed libraries; for CaptureOptions::linked. Does
-// nothing with a glibc whose data isn't known.
+// Those of all objects of a capture without packed libraries, and takes libraries whose
+// constructors do nothing out of the order in which they are called; for CaptureOptions::linked.
+// Does nothing with a glibc whose data isn't known.
 os::Result<void> bind_all(Capture& capture, const Linker::Call& call);
 
 // The objects as the linker wants them. `open` gives an object's file, or null for one without.
