@@ -287,6 +287,16 @@ Result<Capture> capture_as_wanted(const std::string& path, const BuildOptions& o
   return capture_program(path, capturing);
 }
 
+// As check_program says of the program, for the sake of a library.
+bool has_own_layout(const Capture& capture) {
+  constexpr std::array kRunTimes = {"/libtsan.so", "/libclang_rt.tsan", "/libclang_rt.msan",
+                                    "/libclang_rt.dfsan", "/libclang_rt.hwasan"};
+  return std::ranges::any_of(capture.objects, [&](const auto& object) {
+    return std::ranges::any_of(
+        kRunTimes, [&](const char* name) { return object.path.find(name) != std::string::npos; });
+  });
+}
+
 // A second capture says what differs from start to start. Of a program that takes long to link that
 // is another one's, with the same ld.so and C library.
 Result<Differences> find_differences(const std::string& path, const Capture& captured,
@@ -334,6 +344,9 @@ std::expected<os::Fd, BuildFailure> build_image(const std::string& path,
   std::uint32_t packed = 0;
   auto captured = capture_as_wanted(path, options, capturing, packed);
   if (!captured) return refuse(Refusal::not_linked, captured.error());
+  if (has_own_layout(*captured)) {
+    return refuse(Refusal::own_layout, Error{"make an image of", path, 0});
+  }
   auto differences = find_differences(path, *captured, packed != 0, capturing);
   if (!differences) return refuse(Refusal::not_understood, differences.error());
   auto parts = make_parts(path, *captured, std::move(*differences), packed);

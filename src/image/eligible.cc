@@ -7,11 +7,16 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "image/diagnostics.h"
+#include "image/elf_file.h"
+#include "image/mapped_file.h"
 #include "os/fd.h"
 
 namespace prewarm::image {
@@ -50,6 +55,20 @@ Refusal check_segments(const os::Fd& file, const Elf64_Ehdr& header) {
   return has_headers ? Refusal::none : Refusal::unusual_start;
 }
 
+// ThreadSanitizer, MemorySanitizer and their like divide the address space, and end a program of
+// which something is where they want their shadow. Who is compiled for one has or needs its start.
+bool has_own_layout(const std::string& path) {
+  const auto file = MappedFile::open(path.c_str());
+  if (!file) return false;
+  Diagnostics diagnostics;
+  const auto elf = ElfFile::read(file->bytes(), diagnostics);
+  if (!elf) return false;
+  constexpr std::array kStarts = {"__tsan_init", "__msan_init", "__dfsan_init", "__hwasan_init"};
+  return std::ranges::any_of(kStarts, [&](std::string_view name) {
+    return elf->strings().find(std::string(name) + '\0') != std::string_view::npos;
+  });
+}
+
 }  // namespace
 
 Refusal check_program(const std::string& path) {
@@ -68,7 +87,8 @@ Refusal check_program(const std::string& path) {
       header.e_machine != EM_X86_64 || (header.e_type != ET_DYN && header.e_type != ET_EXEC)) {
     return Refusal::not_elf;
   }
-  return check_segments(file, header);
+  const auto refusal = check_segments(file, header);
+  return refusal == Refusal::none && has_own_layout(path) ? Refusal::own_layout : refusal;
 }
 
 }  // namespace prewarm::image

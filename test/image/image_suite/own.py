@@ -31,6 +31,9 @@ def cases(programs):
     for program in sorted(pathlib.Path(programs).glob("odd-*")):
         found.append(Case(program.name, [str(program)],
                           is_refused=program.name.endswith(_REFUSED)))
+    for program in sorted(pathlib.Path(programs).glob("sanitized-*")):
+        found.append(Case(program.name, [str(program)],
+                          is_refused=program.name.endswith(("-thread", "-memory"))))
     for case in found:
         case.is_long = case.name not in _SOME
     return found
