@@ -5,9 +5,9 @@
 #include <dlfcn.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
-#include <condition_variable>
 #include <exception>
 #include <iostream>
 #include <locale>
@@ -111,11 +111,11 @@ void plugin(const char* path) {
   }
   const auto find = [&](const char* name) { return dlsym(handle, name); };
   std::printf("plugin counts %d\n", reinterpret_cast<int (*)()>(find("plugin_counter"))());
-  std::printf("plugin shares %d %d\n",
-              reinterpret_cast<int* (*)()>(find("plugin_counter_address"))() ==
-                  &shapes::shared_counter,
-              reinterpret_cast<int* (*)()>(find("plugin_static_counter"))() ==
-                  shapes::first_static_counter());
+  std::printf(
+      "plugin shares %d %d\n",
+      reinterpret_cast<int* (*)()>(find("plugin_counter_address"))() == &shapes::shared_counter,
+      reinterpret_cast<int* (*)()>(find("plugin_static_counter"))() ==
+          shapes::first_static_counter());
   const std::unique_ptr<shapes::Shape> shape(
       reinterpret_cast<shapes::Shape* (*)()>(find("plugin_shape"))());
   std::printf("plugin's %s %d\n", shape->name().c_str(),

@@ -13,7 +13,7 @@ int linked_chosen(void);         // by an IFUNC resolver
 int linked_versioned(void);      // the default version of two
 int linked_interposed(void);     // the program's own, if it defines one
 int linked_calls_interposed(void);
-int linked_is_absent(void);      // of a weak function that nobody defines
+int linked_is_absent(void);  // of a weak function that nobody defines
 int linked_through_table(int which);
 int linked_trace(void** frames, int count);  // backtrace from within a library
 void* linked_next(const char* name);         // dlsym(RTLD_NEXT) as seen from the library

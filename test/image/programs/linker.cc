@@ -75,9 +75,10 @@ void thread_data() {
 int show_object(dl_phdr_info* info, std::size_t size, void*) {
   int loads = 0;
   for (int i = 0; i < info->dlpi_phnum; ++i) loads += info->dlpi_phdr[i].p_type == PT_LOAD;
-  std::printf("object %s: %d headers, %d loads, adds %llu, subs %llu, module %zu, data %d, size %zu\n",
-              last_part(info->dlpi_name), info->dlpi_phnum, loads, info->dlpi_adds, info->dlpi_subs,
-              info->dlpi_tls_modid, info->dlpi_tls_data != nullptr, size);
+  std::printf(
+      "object %s: %d headers, %d loads, adds %llu, subs %llu, module %zu, data %d, size %zu\n",
+      last_part(info->dlpi_name), info->dlpi_phnum, loads, info->dlpi_adds, info->dlpi_subs,
+      info->dlpi_tls_modid, info->dlpi_tls_data != nullptr, size);
   return 0;
 }
 

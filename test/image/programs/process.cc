@@ -151,8 +151,8 @@ void protections() {
                         m == nullptr ? "-" : m->flags, n == nullptr ? "-" : n->flags);
           }
           if (segment.p_type == PT_LOAD && (segment.p_flags & PF_X) != 0) {
-            const auto* m = mapping_of(
-                known, reinterpret_cast<void*>(info->dlpi_addr + segment.p_vaddr));
+            const auto* m =
+                mapping_of(known, reinterpret_cast<void*>(info->dlpi_addr + segment.p_vaddr));
             std::printf("%s: code %s\n", name, m == nullptr ? "-" : m->flags);
           }
         }
@@ -207,7 +207,8 @@ void stacks() {
   pthread_attr_getguardsize(&attributes, &guard);
   int here = 0;
   say("stack size", static_cast<long>(size + (1 << 19)) >> 20);
-  say("here is on it", &here >= begin && reinterpret_cast<char*>(&here) < static_cast<char*>(begin) + size);
+  say("here is on it",
+      &here >= begin && reinterpret_cast<char*>(&here) < static_cast<char*>(begin) + size);
   say("guard", static_cast<long>(guard));
   pthread_attr_destroy(&attributes);
   say("seven megabytes deep", deep(7000));
@@ -216,7 +217,7 @@ void stacks() {
   alternative.ss_sp = other;
   alternative.ss_size = sizeof other;
   sigaltstack(&alternative, nullptr);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_sigaction = on_overflow;
   action.sa_flags = SA_ONSTACK | SA_SIGINFO;
   sigaction(SIGSEGV, &action, nullptr);
@@ -311,7 +312,8 @@ void memory() {
   setrlimit(RLIMIT_DATA, &small);
   say("data limit", sbrk(1 << 25) == reinterpret_cast<void*>(-1));
   setrlimit(RLIMIT_DATA, &limit);
-  void* const mapped = mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const mapped =
+      mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   say("mapped from above", reinterpret_cast<unsigned long>(mapped) >> 40 == 0x7f);
 }
 
@@ -359,9 +361,12 @@ void threads() {
   say("its process died", pthread_mutex_lock(shared) == EOWNERDEAD);
 
   pthread_t thread;
-  pthread_create(&thread, nullptr, [](void*) -> void* {
-    for (;;) pause();
-  }, nullptr);
+  pthread_create(
+      &thread, nullptr,
+      [](void*) -> void* {
+        for (;;) pause();
+      },
+      nullptr);
   pthread_cancel(thread);
   void* result = nullptr;
   pthread_join(thread, &result);
@@ -390,7 +395,11 @@ void names() {
               std::strrchr(reinterpret_cast<char*>(getauxval(AT_EXECFN)), '/'));
   say("dumpable", prctl(PR_GET_DUMPABLE));
   say("personality", personality(0xffffffff));
-  say("death signal", [] { int number = 0; prctl(PR_GET_PDEATHSIG, &number); return number; }());
+  say("death signal", [] {
+    int number = 0;
+    prctl(PR_GET_PDEATHSIG, &number);
+    return number;
+  }());
   say("no new privileges", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
   say("timer slack", prctl(PR_GET_TIMERSLACK));
   say("secure", static_cast<long>(getauxval(AT_SECURE)));
