@@ -85,6 +85,8 @@ class Bench:
 
 def missing(case):
     """What the case needs and isn't there, or None."""
+    if case.is_unprivileged and os.geteuid() != 0:
+        return "only root can become somebody else"
     for need in (case.command[0], *case.needs):
         if "%" in need:
             continue

@@ -12,7 +12,7 @@ _PYTHON_TESTS = ("test_json", "test_threading", "test_ctypes", "test_subprocess"
                  "test_mmap", "test_atexit", "test_sqlite3", "test_bz2")
 # Times, pids and addresses; and the order in which parallel tests come to an end.
 _NOISE = (r"\b\d+(\.\d+)? ?(?:s|sec|min|ms|seconds)\b", r"0x[0-9a-f]+", r"\bpid[ =]\d+",
-          r"^.*(?:slowest|random seed).*\n", r"(?<=tmp)\w{6,}", r"@test_\d+\w*")
+          r"^.*(?:slowest|random seed).*\n", r"(?<=tmp)\w{6,}", r"@test_\d+\w*", r"dbus-daemon\[\d+\]")
 # They measure time, need a bus, a network or another user, or come out differently by themselves.
 _NOT_STABLE = ("timer", "timeloop", "mainloop", "rand", "gdbus", "monitor", "socket", "network",
                "resolver", "performance", "unix-fd", "thread-pool", "sleepy", "slow", "memory-",
