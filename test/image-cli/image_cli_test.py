@@ -433,6 +433,59 @@ class Explain(ImageCase):
         self.one_line(done, 1, "/no/such/page")
 
 
+# Prints how many of its mappings lie where only images are (src/image/format.h).
+IN_ARENA = """
+#include <stdio.h>
+int main(void) {
+  char line[4096];
+  int count = 0;
+  unsigned long begin;
+  FILE* maps = fopen("/proc/self/maps", "r");
+  if (maps == NULL) return 9;
+  while (fgets(line, sizeof line, maps) != NULL) {
+    if (sscanf(line, "%lx-", &begin) != 1) return 8;
+    if (begin >= 0x100000000000 && begin < 0x500000000000) ++count;
+  }
+  printf("%s\\n", count > 0 ? "image" : "stock");
+  return 0;
+}
+"""
+
+
+class Scripts(ImageCase):
+    """Cold launches of `prewarm run`."""
+
+    def many_libraries(self, count):
+        """A program with so many libraries that an image pays."""
+        names = []
+        for i in range(count):
+            names.append(f"many{i}")
+            source = self.programs / f"{names[-1]}.c"
+            source.write_text(f"int {names[-1]}(void) {{ return {i}; }}\n")
+            subprocess.run(["gcc", "-shared", "-fPIC", "-o", self.programs / f"lib{names[-1]}.so", source],
+                           check=True)
+        source = self.programs / "in_arena.c"
+        source.write_text(IN_ARENA)
+        subprocess.run(["gcc", "-o", self.programs / "in_arena", source, f"-L{self.programs}",
+                        "-Wl,--no-as-needed", *[f"-l{name}" for name in names],
+                        f"-Wl,-rpath,{self.programs}"], check=True)
+
+    def output(self, script):
+        path = self.home / "script.sh"
+        path.write_text("#!/bin/bash\n" + script)
+        run = subprocess.run([PREWARM, "run", "--no-learn", path], env=self.env, capture_output=True,
+                             text=True, timeout=BOUND, check=True)
+        return run.stdout.split()
+
+    def test_cold_launches_start_from_images(self):
+        self.many_libraries(30)
+        self.assertEqual(self.output("in_arena"), ["stock"], "there is no service")
+        subprocess.run([PREWARM, "image", "build", "in_arena"], env=self.env, check=True,
+                       stdout=subprocess.DEVNULL, timeout=BOUND)
+        script = "in_arena; (in_arena; :); env | grep -c LD_; LD_BIND_NOW=1 in_arena"
+        self.assertEqual(self.output(script), ["image", "image", "0", "stock"])
+
+
 class Doctor(ImageCase):
     def test_images_are_checked(self):
         self.image("build", self.make())
