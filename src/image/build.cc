@@ -278,11 +278,12 @@ Result<Capture> capture_as_wanted(const std::string& path, const BuildOptions& o
                                                            count_libraries(path) >= kManyLibraries);
   if (pack) {
     auto result = capture_packed(path, capturing);
-    if (result) {
+    // With nothing packed it is an image like others, and compared with one.
+    if (result && result->summary.packed != 0) {
       packed = static_cast<std::uint32_t>(result->summary.packed);
       return std::move(result->capture);
     }
-    if (options.packing == Packing::always) return std::unexpected(result.error());
+    if (!result && options.packing == Packing::always) return std::unexpected(result.error());
   }
   return capture_program(path, capturing);
 }
