@@ -71,15 +71,19 @@ class ImageCase(unittest.TestCase):
         return found
 
     def end_services(self):
-        for pid in self.services():
+        wait_until(self.no_service_is_left, "the end of the service")
+        for name in ("image.sock", "image.start"):
+            (self.runtime / name).unlink(missing_ok=True)
+
+    def no_service_is_left(self):
+        """One may be under way that a program has asked for and not waited for: kills each that comes."""
+        services = self.services()
+        for pid in services:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        reap = lambda: self.reap() and not self.services()  # noqa: E731
-        wait_until(reap, "the end of the service")
-        for name in ("image.sock", "image.start"):
-            (self.runtime / name).unlink(missing_ok=True)
+        return self.reap() and not services
 
     def reap(self):
         try:
