@@ -31,10 +31,12 @@ bool make_absolute(const char* path, char* absolute) {
   return text.add(directory).put('/').add(path).fits();
 }
 
-Refusal ask_service(const InitialStack& stack, const char* path, MappedImage& result) {
+}  // namespace
+
+Refusal map_program(char* const* environment, const char* path, MappedImage& result) {
   char socket_path[128];
   char absolute[kPathBytes];
-  if (!service_socket_path(stack.environment, socket_path, sizeof socket_path) ||
+  if (!service_socket_path(environment, socket_path, sizeof socket_path) ||
       !make_absolute(path, absolute)) {
     return Refusal::no_service;
   }
@@ -56,17 +58,13 @@ Refusal ask_service(const InitialStack& stack, const char* path, MappedImage& re
   return refusal;
 }
 
-// Whether it is the program's image, and may be: one that gets privileges from its file has to be
-// executed without anything of ours.
-bool is_for(const MappedImage& image, const char* path) {
+bool is_image_of(const MappedImage& image, const char* path) {
   struct stat mapped{}, executed{};
   return image.file_count != 0 && raw_syscall(SYS_fstat, image.files[0], arg(&mapped)) == 0 &&
          raw_syscall(SYS_newfstatat, AT_FDCWD, arg(path), arg(&executed), 0) == 0 &&
          mapped.st_dev == executed.st_dev && mapped.st_ino == executed.st_ino &&
          (executed.st_mode & (S_ISUID | S_ISGID)) == 0;
 }
-
-}  // namespace
 
 const char* variable_of(const InitialStack& stack, const char* name_and_equals) {
   for (std::uint64_t i = 0; i < stack.variables; ++i) {
@@ -81,7 +79,7 @@ const char* variable_of(const InitialStack& stack, const char* name_and_equals) 
 Refusal start_from_service(const InitialStack& stack, const ImageStart& start) {
   if (has_loader_variables(stack.environment)) return Refusal::loader_variables;
   MappedImage image;
-  const Refusal refusal = ask_service(stack, start.path, image);
+  const Refusal refusal = map_program(stack.environment, start.path, image);
   return refusal == Refusal::none ? start_with(stack, start, image) : refusal;
 }
 
@@ -89,7 +87,7 @@ Refusal start_with(const InitialStack& stack, const ImageStart& start, MappedIma
   // A colon separates the files that LD_AUDIT names.
   bool can_be_named = true;
   for (const char* c = start.restorer; *c != '\0'; ++c) can_be_named &= *c != ':';
-  if (!can_be_named || !is_for(image, start.path)) {
+  if (!can_be_named || !is_image_of(image, start.path)) {
     close_mapped(image);
     return can_be_named ? Refusal::stale : Refusal::cannot_map;
   }

@@ -26,6 +26,13 @@ struct ImageStart {
 // The value of a variable, or null.
 const char* variable_of(const InitialStack& stack, const char* name_and_equals);
 
+// Asks the service for the program's image. Refusal::none: `result` is the caller's to close.
+Refusal map_program(char* const* environment, const char* path, MappedImage& result);
+
+// Whether it is the program's image, and may be: one that gets privileges from its file has to be
+// executed without anything of ours.
+bool is_image_of(const MappedImage& image, const char* path);
+
 // Asks the service. Returns why the program hasn't been started from an image; nothing is left open
 // then. Refusal::none: there was one, but the program can't be executed with it.
 Refusal start_from_service(const InitialStack& stack, const ImageStart& start);
