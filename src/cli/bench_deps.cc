@@ -10,13 +10,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <numeric>
 
 #include "cli/bench_deps_make.h"
 #include "cli/bench_deps_program.h"
 #include "cli/bench_deps_report.h"
 #include "cli/bench_deps_ways.h"
+#include "cli/bench_reports.h"
 #include "cli/commands.h"
 
 namespace prewarm::cli {
@@ -203,38 +203,11 @@ DepsReport DepsBench::finish() {
   return std::move(report_);
 }
 
-// ---- Reports -----------------------------------------------------------------------------------
-
-bool write_file(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << text << std::flush;
-  if (!file) complain("cannot write " + path);
-  return bool(file);
-}
-
-// Minutes of measuring must not end in a file that can't be written.
-bool can_write(const BenchDepsOptions& options) {
-  for (const std::string& path : {options.json, options.html}) {
-    if (!path.empty() && path != "-" && !write_file(path, "")) return false;
-  }
-  return true;
-}
-
-bool write_reports(const DepsReport& report, const BenchDepsOptions& options) {
-  const std::string json = deps_json(report);
-  fmt::print("{}", options.json == "-" ? json : deps_text(report));
-  bool written = std::fflush(stdout) == 0;
-  if (!written) complain("cannot write to standard output");
-  if (!options.json.empty() && options.json != "-") written &= write_file(options.json, json);
-  if (!options.html.empty()) written &= write_file(options.html, deps_html(report));
-  return written;
-}
-
 }  // namespace
 
 int bench_deps(const BenchDepsOptions& options) {
   // Can it be done?
-  if (!can_write(options)) return EXIT_FAILURE;
+  if (!can_write({options.json, options.html})) return EXIT_FAILURE;
 
   // Make the libraries, or find them.
   const DepsClosure closure(options.shape);
@@ -255,7 +228,10 @@ int bench_deps(const BenchDepsOptions& options) {
   bench.measure();
 
   // Report.
-  const bool written = write_reports(bench.finish(), options);
+  const DepsReport report = bench.finish();
+  const bool written = write_reports(
+      {options.json, options.html}, deps_json(report), [&] { return deps_text(report); },
+      [&] { return deps_html(report); });
   return written && !bench.failed() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

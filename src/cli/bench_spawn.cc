@@ -13,10 +13,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <map>
 #include <memory>
 
+#include "cli/bench_reports.h"
 #include "cli/bench_spawn_callers.h"
 #include "cli/bench_spawn_report.h"
 #include "cli/bench_spawn_ways.h"
@@ -212,33 +212,6 @@ SpawnReport SpawnBench::finish() {
   return std::move(report_);
 }
 
-// ---- Reports -----------------------------------------------------------------------------------
-
-bool write_file(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << text << std::flush;
-  if (!file) complain("cannot write " + path);
-  return bool(file);
-}
-
-// Minutes of measuring must not end in a file that can't be written.
-bool can_write(const BenchSpawnOptions& options) {
-  for (const std::string& path : {options.json, options.html}) {
-    if (!path.empty() && path != "-" && !write_file(path, "")) return false;
-  }
-  return true;
-}
-
-bool write_reports(const SpawnReport& report, const BenchSpawnOptions& options) {
-  const std::string json = spawn_json(report);
-  fmt::print("{}", options.json == "-" ? json : spawn_text(report));
-  bool written = std::fflush(stdout) == 0;
-  if (!written) complain("cannot write to standard output");
-  if (!options.json.empty() && options.json != "-") written &= write_file(options.json, json);
-  if (!options.html.empty()) written &= write_file(options.html, spawn_html(report));
-  return written;
-}
-
 }  // namespace
 
 int bench_spawn(const BenchSpawnOptions& options) {
@@ -253,7 +226,7 @@ int bench_spawn(const BenchSpawnOptions& options) {
     complain("the programs prewarm-child-static and prewarm-child-dynamic are not there");
     return EXIT_FAILURE;
   }
-  if (!can_write(options)) return EXIT_FAILURE;
+  if (!can_write({options.json, options.html})) return EXIT_FAILURE;
 
   // Measure.
   SpawnBench bench(options, directory);
@@ -261,7 +234,11 @@ int bench_spawn(const BenchSpawnOptions& options) {
   if (auto done = bench.measure(); !done) return fail(done.error());
 
   // Report.
-  return write_reports(bench.finish(), options) ? EXIT_SUCCESS : EXIT_FAILURE;
+  const SpawnReport report = bench.finish();
+  const bool written = write_reports(
+      {options.json, options.html}, spawn_json(report), [&] { return spawn_text(report); },
+      [&] { return spawn_html(report); });
+  return written ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 }  // namespace prewarm::cli
