@@ -14,7 +14,7 @@
 #include "bench/cases.h"
 #include "image/image.h"
 #include "image/map_client.h"
-#include "image/map_target.h"
+#include "os/file_identity.h"
 #include "image/memfd.h"
 #include "image/service_socket.h"
 #include "image/writer.h"
@@ -33,7 +33,7 @@ constexpr double kNsPerUs = 1000;
 os::Result<image::FilePart> describe(const std::string& path, std::uint32_t flags) {
   struct stat s;
   if (::stat(path.c_str(), &s) != 0) return os::failed("look at", path);
-  const auto file = image::FileIdentity::of(s);
+  const auto file = os::FileIdentity::of(s);
   return image::FilePart{path,
                          {.device = file.device,
                           .inode = file.inode,

@@ -133,7 +133,7 @@ _prewarm() {
         --image | --path) _prewarm_files ;;
         *)
           if [[ $cur == -* ]]; then
-            _prewarm_words --wait --explain --image --path --help
+            _prewarm_words --wait --always --explain --image --path --help
           else
             _prewarm_programs
           fi

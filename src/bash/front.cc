@@ -129,6 +129,7 @@ Reason Front::make_pool() {
   descriptors.start();
   park::PoolOptions options;
   options.agent_path = find_agent(settings_.agent_path);
+  options.restorer_path = restorer_;
   options.max_warm = settings_.max_warm;
   options.descriptor_floor = floor_;
   if (const char* more = std::getenv("PREWARM_PARK_DIRS")) options.more_directories = more;

@@ -12,6 +12,7 @@
 #include "cli/locate.h"
 #include "image/audit_variable.h"
 #include "image/eligible.h"
+#include "image/exec_direct.h"
 #include "image/image.h"
 #include "image/memfd.h"
 #include "image/wire.h"
@@ -74,7 +75,9 @@ Refusal get_image(const ExecOptions& options, const std::string& program) {
     if (const auto service = have_service(); !service) complain(service.error().message());
   }
   const auto given =
-      ask_for_image(absolute(program), image::kMapBuild | (options.wait ? image::kMapWait : 0),
+      ask_for_image(absolute(program),
+                    image::kMapBuild | (options.wait ? image::kMapWait : 0) |
+                        (options.always || image::may_start_directly() ? 0 : image::kMapIfItPays),
                     own_stack_limit());
   if (given) return check_conditions(*given);
   if (given.error() == Refusal::no_service) start_service_unnoticed();
@@ -85,6 +88,7 @@ Refusal get_image(const ExecOptions& options, const std::string& program) {
 void start_from_image(const ExecOptions& options, const std::string& program) {
   std::vector<std::string> words{"prewarm", "exec"};
   if (!options.image.empty()) words.insert(words.end(), {"--image", options.image});
+  if (options.always) words.emplace_back("--always");
   words.insert(words.end(), {"--path", program, "--"});
   words.insert(words.end(), options.command.begin(), options.command.end());
   ::execv("/proc/self/exe", pointers(words).data());

@@ -10,9 +10,10 @@
 namespace prewarm::cli {
 
 struct ExecOptions {
-  std::string image;  // --image: this one, from a file
-  std::string path;   // --path: the program's file, whatever the command's first word is
-  bool wait = false;  // --wait: until there is an image
+  std::string image;    // --image: this one, from a file
+  std::string path;     // --path: the program's file, whatever the command's first word is
+  bool wait = false;    // --wait: until there is an image
+  bool always = false;  // --always: an image is used even where a start without is faster
   bool explain = false;
   std::vector<std::string> command;
 };

@@ -12,8 +12,10 @@ namespace prewarm::cli {
 
 struct ImageBuildOptions {
   std::string program;
-  std::string output;      // --output FILE; empty: the service is asked to keep it
-  int to_descriptor = -1;  // for the service's builder: into this memfd; see image/spawner.h
+  std::string output;  // --output FILE; empty: the service is asked to keep it
+  // For the service's builder (image/spawner.h): into this memfd, and with this in LD_PRELOAD.
+  int to_descriptor = -1;
+  std::string preload;
   image::Packing packing = image::Packing::by_number;
   bool json = false;
 };

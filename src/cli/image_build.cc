@@ -157,6 +157,7 @@ int have_built(const ImageBuildOptions& options, const std::string& path) {
 int build_here(const ImageBuildOptions& options, const std::string& path) {
   image::BuildOptions build;
   build.packing = options.packing;
+  build.preload = options.preload;
   const auto made = image::build_image(path, build);
   if (!made) {
     const auto& failure = made.error();

@@ -23,6 +23,7 @@ std::string stored_name(const image::ImageKey& key) {
 KnownImage from_service(const Json& json) {
   KnownImage known;
   known.program = json.value("program", "");
+  known.preloaded = json.value("preloaded", "");
   known.bytes = json.value("bytes", std::uint64_t{0});
   known.is_hot = true;
   known.libraries = json.value("objects", std::uint64_t{0});
@@ -65,7 +66,8 @@ os::Result<void> add_service(KnownImages& known, std::vector<image::StoredEntry>
     stored.erase(at);
   }
   for (const Json& json : list.value("failures", Json::array())) {
-    known.failures.push_back({json.value("program", ""), json.value("refusal", "")});
+    known.failures.push_back(
+        {json.value("program", ""), json.value("preloaded", ""), json.value("refusal", "")});
   }
   return {};
 }

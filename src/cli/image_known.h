@@ -17,6 +17,7 @@ namespace prewarm::cli {
 
 struct KnownImage {
   std::string program;
+  std::string preloaded;     // see image::MapTarget
   std::uint64_t bytes = 0;   // in memory
   std::uint64_t stored = 0;  // on the disk; 0: it isn't there
   bool is_hot = false;       // in memory; then also what follows is known
@@ -26,6 +27,7 @@ struct KnownImage {
 
 struct KnownFailure {
   std::string program;
+  std::string preloaded;
   std::string refusal;  // its name
 };
 

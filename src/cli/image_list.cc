@@ -49,6 +49,11 @@ const char* state_of(const KnownImage& known) {
   return known.references > 0 ? "in use" : "in memory";
 }
 
+// What is preloaded is the agent: the program is to be parked.
+std::string program_text(const std::string& program, const std::string& preloaded) {
+  return preloaded.empty() ? program : program + " (for parking)";
+}
+
 std::string sentence_of(const std::string& name) {
   for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(Refusal::count); ++i) {
     const auto refusal = static_cast<Refusal>(i);
@@ -62,6 +67,7 @@ Json to_json(const KnownImage& known) {
                {"bytes", known.bytes},
                {"stored_bytes", known.stored},
                {"state", state_of(known)}};
+  if (!known.preloaded.empty()) json["preloaded"] = known.preloaded;
   if (known.unused_seconds) json["unused_seconds"] = *known.unused_seconds;
   if (!known.is_hot) return json;
   json["libraries"] = known.libraries;
@@ -88,11 +94,13 @@ void print_table(const KnownImages& known) {
                number(image.packed), bytes_text(image.bytes),
                image.stored == 0 ? "-" : bytes_text(image.stored), number(image.references),
                image.unused_seconds ? age_text(*image.unused_seconds) : "-", state_of(image),
-               image.program);
+               program_text(image.program, image.preloaded));
   }
   for (const KnownFailure& failure : known.failures) {
+    if (failure.refusal == image::refusal_name(Refusal::not_worth_it)) continue;
     fmt::print("{:>9} {:>6} {:>10} {:>10} {:>4}  {:<12} {:<9}  {}: {}\n", "-", "-", "-", "-", "-",
-               "-", "refused", failure.program, sentence_of(failure.refusal));
+               "-", "refused", program_text(failure.program, failure.preloaded),
+               sentence_of(failure.refusal));
   }
 }
 
@@ -114,7 +122,7 @@ std::string what_is_wrong(const GivenImage& given) {
 // One that leaves memory meanwhile isn't an error.
 std::optional<Checked> check_hot(const KnownImage& known) {
   const std::uint32_t flags = known.packed > 0 ? image::kMapPack : image::kMapDoNotPack;
-  const auto given = ask_for_image(known.program, flags, known.stack_limit);
+  const auto given = ask_for_image(known.program, flags, known.stack_limit, known.preloaded);
   if (given) return Checked{known.program, "memory", what_is_wrong(*given)};
   if (given.error() == Refusal::no_image || given.error() == Refusal::being_built) return {};
   return Checked{known.program, "memory", std::string(image::refusal_sentence(given.error()))};
@@ -209,6 +217,7 @@ int image_list(bool json) {
   for (const KnownImage& image : known->images) result["images"].push_back(to_json(image));
   for (const KnownFailure& failure : known->failures) {
     result["refusals"].push_back({{"program", failure.program},
+                                  {"preloaded", failure.preloaded},
                                   {"refusal", failure.refusal},
                                   {"sentence", sentence_of(failure.refusal)}});
   }

@@ -11,7 +11,8 @@ void add_build(CLI::App& image, ImageBuildOptions& options) {
       ->add_option("-o,--output", options.output,
                    "Write it to FILE, instead of having the service keep it")
       ->type_name("FILE");
-  build->add_option("--to-descriptor", options.to_descriptor)->group("");
+  auto* builder = build->add_option("--to-descriptor", options.to_descriptor)->group("");
+  build->add_option("--preload", options.preload)->group("")->needs(builder);
   build->add_flag("--json", options.json, "Print JSON");
   auto* pack = build->add_flag_callback(
       "--pack", [&options] { options.packing = image::Packing::always; },
@@ -78,6 +79,7 @@ void add_exec(CLI::App& app, ExecOptions& options) {
                    "Execute FILE; PROGRAM is only what it is told as its name")
       ->type_name("FILE");
   exec->add_flag("--wait", options.wait, "Wait until there is an image, if there can be one");
+  exec->add_flag("--always", options.always, "Use the image even where starting takes longer so");
   exec->add_flag("--explain", options.explain,
                  "Say on standard error whether an image is used, or why not");
   exec->callback([exec, &options] {

@@ -91,7 +91,8 @@ Refusal check_conditions(const GivenImage& given) {
 }
 
 std::expected<GivenImage, Refusal> ask_for_image(const std::string& path, std::uint32_t flags,
-                                                 std::uint64_t stack_limit) {
+                                                 std::uint64_t stack_limit,
+                                                 const std::string& preload) {
   char socket_path[128];
   if (!image::service_socket_path(environ, socket_path, sizeof socket_path)) {
     return std::unexpected(Refusal::no_service);
@@ -106,6 +107,7 @@ std::expected<GivenImage, Refusal> ask_for_image(const std::string& path, std::u
   call.stack_limit = stack_limit;
   call.flags = flags;
   call.path = path.c_str();
+  call.preload = preload.c_str();
   constexpr unsigned kPatienceMs = 5000;
   constexpr unsigned kLongestBuildMs = 600'000;
   call.timeout_ms = (flags & image::kMapWait) != 0 ? kLongestBuildMs : kPatienceMs;

@@ -20,10 +20,12 @@ struct GivenImage {
 };
 
 // Asks for the image of the program at `path` (absolute) for processes with that soft limit of
-// their stack; `flags` as in image/wire.h. With kMapWait it waits as long as the service builds.
+// their stack, and `preload` in LD_PRELOAD; `flags` as in image/wire.h. With kMapWait it waits as
+// long as the service builds.
 std::expected<GivenImage, image::Refusal> ask_for_image(const std::string& path,
                                                         std::uint32_t flags,
-                                                        std::uint64_t stack_limit);
+                                                        std::uint64_t stack_limit,
+                                                        const std::string& preload = {});
 
 // RLIMIT_STACK of this process, soft.
 std::uint64_t own_stack_limit();

@@ -273,7 +273,7 @@ Result<StartTrace> trace_stock(const std::string& program, const StartPlaces& pl
 
 Result<StartTrace> trace_imaged(const std::string& prewarm, const std::string& program,
                                 const StartPlaces& places) {
-  auto start = Start::begin({{"prewarm", "exec", program}, prewarm, -1, nullptr});
+  auto start = Start::begin({{"prewarm", "exec", "--always", program}, prewarm, -1, nullptr});
   if (!start) return std::unexpected(start.error());
   StartTrace trace;
   const auto exec = start->to_exec();

@@ -31,7 +31,7 @@ constexpr const char* kUsualVariables[] = {
 std::string identity_of(const std::string& path) {
   struct stat s;
   if (::stat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) return {};
-  const auto file = park::identity_of(s);
+  const auto file = os::FileIdentity::of(s);
   std::string identity;
   for (const auto part :
        {file.device, file.inode, file.size, static_cast<std::uint64_t>(file.modified_ns),

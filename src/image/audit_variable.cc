@@ -45,6 +45,25 @@ class Writer {
   char* end_;
 };
 
+// `number_of`: the number that the descriptor at a place will have, the image's at 0.
+template <class NumberOf>
+bool write(const char* restorer, const MappedImage& image, char* buffer, NumberOf number_of) {
+  for (const char* c = restorer; *c != '\0'; ++c) {
+    if (*c == ':') return false;  // separates the files that LD_AUDIT names
+  }
+  Writer text(buffer, kAuditVariableBytes);
+  text.add(kAuditVariable);
+  text.add(restorer);
+  text.add(kAuditMark);
+  text.add(image.context);
+  for (unsigned place = 0; place <= image.file_count; ++place) {
+    text.put(place == 0 ? ':' : ',');
+    text.add(number_of(place));
+  }
+  text.put('\0');
+  return text.fits();
+}
+
 }  // namespace
 
 bool has_loader_variables(char* const* environment) {
@@ -58,29 +77,22 @@ bool has_loader_variables(char* const* environment) {
   return false;
 }
 
-bool write_audit_variable(const char* restorer, const MappedImage& image, char* buffer,
-                          unsigned size) {
-  for (const char* c = restorer; *c != '\0'; ++c) {
-    if (*c == ':') return false;  // separates the files that LD_AUDIT names
-  }
-  Writer text(buffer, size);
-  text.add(kAuditVariable);
-  text.add(restorer);
-  text.add(kAuditMark);
-  text.add(image.context);
-  text.put(':');
-  text.add(static_cast<std::uint64_t>(image.image));
-  for (unsigned i = 0; i < image.file_count; ++i) {
-    text.put(',');
-    text.add(static_cast<std::uint64_t>(image.files[i]));
-  }
-  text.put('\0');
-  if (!text.fits()) return false;
+bool write_audit_variable(const char* restorer, const MappedImage& image, char* buffer) {
+  return write(restorer, image, buffer, [&image](unsigned place) {
+    return static_cast<std::uint64_t>(place == 0 ? image.image : image.files[place - 1]);
+  });
+}
+
+bool write_audit_variable(const char* restorer, const MappedImage& image, int first, char* buffer) {
+  return write(restorer, image, buffer,
+               [first](unsigned place) { return static_cast<std::uint64_t>(first) + place; });
+}
+
+void keep_over_exec(const MappedImage& image) {
   raw_syscall(SYS_fcntl, image.image, F_SETFD, 0);
   for (unsigned i = 0; i < image.file_count; ++i) {
     raw_syscall(SYS_fcntl, image.files[i], F_SETFD, 0);
   }
-  return true;
 }
 
 void execute_with_variable(const char* path, char* const* argv, char* const* environment,

@@ -31,6 +31,7 @@
 #include "image/pack.h"
 #include "image/patches.h"
 #include "image/writer.h"
+#include "os/clock.h"
 
 namespace prewarm::image {
 namespace {
@@ -38,11 +39,12 @@ namespace {
 using os::Result;
 using Clock = std::chrono::steady_clock;
 
-std::int64_t nanoseconds(const timespec& t) { return t.tv_sec * 1'000'000'000 + t.tv_nsec; }
-
-// The files that an image depends on, each once.
+// The files that an image depends on, each once. None of them may have changed since `begun_ns`:
+// nobody could say which of the two ld.so has mapped.
 class Files {
  public:
+  explicit Files(std::int64_t begun_ns) : begun_ns_(begun_ns) {}
+
   // Its index.
   Result<std::uint32_t> add(const std::string& path, std::uint32_t flags) {
     struct stat s{};
@@ -52,11 +54,13 @@ class Files {
     if (is_new) {
       FilePart part;
       part.path = path;
-      part.file.device = s.st_dev;
-      part.file.inode = s.st_ino;
-      part.file.size = static_cast<std::uint64_t>(s.st_size);
-      part.file.modified_ns = nanoseconds(s.st_mtim);
-      part.file.changed_ns = nanoseconds(s.st_ctim);
+      const auto identity = os::FileIdentity::of(s);
+      if (identity.changed_ns >= begun_ns_) return os::failed_with(EAGAIN, "wait with", path);
+      part.file.device = identity.device;
+      part.file.inode = identity.inode;
+      part.file.size = identity.size;
+      part.file.modified_ns = identity.modified_ns;
+      part.file.changed_ns = identity.changed_ns;
       parts_.push_back(std::move(part));
     }
     parts_[known->second].file.flags |= flags;
@@ -78,13 +82,22 @@ class Files {
   std::vector<FilePart> take() { return std::move(parts_); }
 
  private:
+  std::int64_t begun_ns_;
   std::vector<FilePart> parts_;
   std::map<std::pair<dev_t, ino_t>, std::uint32_t> by_identity_;
 };
 
-Result<Files> collect_files(const std::string& path, const Capture& capture) {
-  Files files;
-  if (auto added = files.add(path, kFileProgram); !added) return std::unexpected(added.error());
+// What is to be made.
+struct Order {
+  const std::string& path;
+  const BuildOptions& options;
+  std::int64_t begun_ns;  // by the clock of files
+};
+
+Result<Files> collect_files(const Order& order, const Capture& capture) {
+  Files files(order.begun_ns);
+  if (auto added = files.add(order.path, kFileProgram); !added)
+    return std::unexpected(added.error());
   for (const auto& region : capture.regions) {
     if (region.address != capture.loader_base || region.file.empty()) continue;
     if (auto added = files.add(region.file, kFileLoader); !added) {
@@ -92,7 +105,8 @@ Result<Files> collect_files(const std::string& path, const Capture& capture) {
     }
   }
   for (const auto& opened : capture.files_opened) {
-    if (auto added = files.add(opened, 0); !added) return std::unexpected(added.error());
+    const std::uint32_t flags = opened == order.options.preload ? kFilePreloaded : 0;
+    if (auto added = files.add(opened, flags); !added) return std::unexpected(added.error());
   }
   std::vector<std::string> absent = capture.files_absent;
   std::sort(absent.begin(), absent.end());
@@ -196,9 +210,9 @@ void set_key(ImageHeader& header, const std::vector<FilePart>& files) {
   std::copy(key.begin(), key.end(), header.key);
 }
 
-Result<ImageParts> make_parts(const std::string& path, Capture& capture, Differences differences,
+Result<ImageParts> make_parts(const Order& order, Capture& capture, Differences differences,
                               std::uint32_t packed) {
-  auto files = collect_files(path, capture);
+  auto files = collect_files(order, capture);
   if (!files) return std::unexpected(files.error());
   if (auto done = join_regions(capture.regions); !done) return std::unexpected(done.error());
   ImageParts parts;
@@ -274,8 +288,10 @@ constexpr std::size_t kManyLibraries = 100;
 
 Result<Capture> capture_as_wanted(const std::string& path, const BuildOptions& options,
                                   const CaptureOptions& capturing, std::uint32_t& packed) {
-  const bool pack = options.packing == Packing::always || (options.packing == Packing::by_number &&
-                                                           count_libraries(path) >= kManyLibraries);
+  const bool pack =
+      options.preload.empty() &&
+      (options.packing == Packing::always ||
+       (options.packing == Packing::by_number && count_libraries(path) >= kManyLibraries));
   if (pack) {
     auto result = capture_packed(path, capturing);
     // With nothing packed it is an image like others, and compared with one.
@@ -330,17 +346,17 @@ Result<Differences> find_differences(const std::string& path, const Capture& cap
   return Differences{std::move(*patches), find_slides(captured)};
 }
 
-}  // namespace
-
-std::expected<os::Fd, BuildFailure> build_image(const std::string& path,
-                                                const BuildOptions& options) {
+std::expected<os::Fd, BuildFailure> build_once(const std::string& path,
+                                               const BuildOptions& options) {
   const auto begun = Clock::now();
+  const Order order{path, options, os::now_ns(CLOCK_REALTIME_COARSE)};
   if (const auto refusal = check_program(path); refusal != Refusal::none) {
     return refuse(refusal, Error{"make an image of", path, 0});
   }
   CaptureOptions capturing;
   capturing.arena = draw_arena(capturing.arena_size);
   capturing.stack_limit = options.stack_limit;
+  capturing.preload = options.preload;
   capturing.linked = bind_all;
   std::uint32_t packed = 0;
   auto captured = capture_as_wanted(path, options, capturing, packed);
@@ -350,13 +366,25 @@ std::expected<os::Fd, BuildFailure> build_image(const std::string& path,
   }
   auto differences = find_differences(path, *captured, packed != 0, capturing);
   if (!differences) return refuse(Refusal::not_understood, differences.error());
-  auto parts = make_parts(path, *captured, std::move(*differences), packed);
+  auto parts = make_parts(order, *captured, std::move(*differences), packed);
   if (!parts) return refuse(Refusal::stale, parts.error());
   parts->header.build_us = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begun).count());
   auto image = write_image(std::move(*parts));
   if (!image) return refuse(Refusal::no_memory, image.error());
   return std::move(*image);
+}
+
+}  // namespace
+
+std::expected<os::Fd, BuildFailure> build_image(const std::string& path,
+                                                const BuildOptions& options) {
+  auto made = build_once(path, options);
+  if (made || made.error().refusal != Refusal::stale) return made;
+  // A file has just been written, as those of a program that was compiled a moment ago.
+  constexpr timespec kTicks{0, 20 * os::kNsPerMs};
+  ::nanosleep(&kTicks, nullptr);
+  return build_once(path, options);
 }
 
 }  // namespace prewarm::image

@@ -18,6 +18,7 @@ enum class Packing { by_number, always, never };
 struct BuildOptions {
   Packing packing = Packing::by_number;
   std::uint64_t stack_limit = 0;  // RLIMIT_STACK that the image is for; 0: this process's
+  std::string preload;  // absolute path of what LD_PRELOAD is to name; then nothing is packed
 };
 
 struct BuildFailure {

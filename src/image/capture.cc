@@ -47,7 +47,7 @@ constexpr bool counts_relocations(std::int64_t tag) {
 constexpr bool wants_result(unsigned long long number) {
   return number == SYS_open || number == SYS_openat || number == SYS_access || number == SYS_stat ||
          number == SYS_newfstatat || number == SYS_brk || number == SYS_set_tid_address ||
-         number == SYS_rseq;
+         number == SYS_rseq || number == SYS_readlink;
 }
 
 class Capturer {
@@ -63,6 +63,7 @@ class Capturer {
   Result<void> see_result();
   Result<void> before_call(Registers& registers);
   Result<void> after_call(const Registers& registers);
+  Result<void> name_program(Registers registers);
   Result<void> place(Registers& registers);
   std::uint64_t base_of(int fd);
   Result<void> leave_unrelocated(const std::string& path, std::uint64_t base);
@@ -193,6 +194,7 @@ Result<void> Capturer::before_call(Registers& registers) {
     case SYS_newfstatat:
     case SYS_brk:
     case SYS_getrandom:
+    case SYS_readlink:
       return {};
     default:
       return os::failed_with(EBUSY, "capture: the program does more than link; system call",
@@ -233,9 +235,24 @@ Result<void> Capturer::after_call(const Registers& registers) {
     case SYS_rseq:
       if (result < 0) capture_.thread.rseq_area = 0;
       return {};
+    case SYS_readlink:
+      return name_program(registers);
     default:
       return {};
   }
+}
+
+// ld.so wants to know where the program is ($ORIGIN); what runs is a copy.
+Result<void> Capturer::name_program(Registers registers) {
+  const auto link = tracee_->read_string(called_.rdi);
+  if (!link) return std::unexpected(link.error());
+  if (*link != "/proc/self/exe") {
+    return os::failed_with(ENOTSUP, "capture: ld.so reads the link", *link);
+  }
+  const std::size_t size = std::min<std::size_t>(path_.size(), called_.rdx);
+  if (auto done = tracee_->write(called_.rsi, path_.data(), size); !done) return done;
+  registers.rax = size;
+  return tracee_->set_registers(registers);
 }
 
 // The library's dynamic section comes to say that there is nothing to relocate. ld.so reads these

@@ -73,6 +73,7 @@ struct CaptureOptions {
   std::uint64_t arena_size = 1ULL << 38;  // 10,000 libraries with pages of 2 MiB have room
   std::uint64_t stack_limit = 0;          // RLIMIT_STACK, soft; 0: this process's
   int arguments = 1;      // argc: two captures differ in it, so that it can be told from others
+  std::string preload;    // LD_PRELOAD; empty: not set
   bool bind_now = false;  // LD_BIND_NOW: not how programs are started, but good for comparing
   // Libraries of these paths are mapped and known to ld.so, but not relocated by it.
   std::function<bool(const std::string& path)> leave_unrelocated;

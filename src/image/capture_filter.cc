@@ -15,9 +15,9 @@ namespace {
 
 // Calls that go on whatever their arguments are: those of ld.so, and mremap, execve and exit, which
 // the capture itself makes.
-constexpr int kUnseen[] = {SYS_read,    SYS_pread64,   SYS_fstat,    SYS_mprotect,  SYS_munmap,
-                           SYS_mremap,  SYS_execve,    SYS_lseek,    SYS_uname,     SYS_getcwd,
-                           SYS_madvise, SYS_prlimit64, SYS_readlink, SYS_exit_group};
+constexpr int kUnseen[] = {SYS_read,   SYS_pread64, SYS_fstat,     SYS_mprotect,  SYS_munmap,
+                           SYS_mremap, SYS_execve,  SYS_execveat,  SYS_lseek,     SYS_uname,
+                           SYS_getcwd, SYS_madvise, SYS_prlimit64, SYS_exit_group};
 
 constexpr sock_filter load(std::size_t offset) {
   return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<unsigned>(offset));

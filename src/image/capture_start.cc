@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,12 +24,37 @@ namespace {
 
 using os::Result;
 
+constexpr char kCopyName[] = "prewarm-captured";
+constexpr unsigned kExecutable = 0x10;  // MFD_EXEC
+
+// A file that is executed can't be written to, and whoever wants to write to this one doesn't know
+// of us. Not valid: copies can't be executed here.
+os::Fd copy_of(const std::string& path) {
+  os::Fd copy(::memfd_create(kCopyName, MFD_CLOEXEC | kExecutable));
+  if (!copy.valid()) copy = os::Fd(::memfd_create(kCopyName, MFD_CLOEXEC));  // before Linux 6.3
+  const os::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat s{};
+  if (!copy.valid() || !file.valid() || ::fstat(file.get(), &s) != 0) return {};
+  off_t done = 0;
+  while (done < s.st_size) {
+    const auto left = static_cast<std::size_t>(s.st_size - done);
+    if (::sendfile(copy.get(), file.get(), &done, left) <= 0) return {};
+  }
+  // While it is open for writing it can't be executed.
+  return os::Fd(
+      ::open(("/proc/self/fd/" + std::to_string(copy.get())).c_str(), O_RDONLY | O_CLOEXEC));
+}
+
 // What the child does between fork and exec. Doesn't return.
-[[noreturn]] void become(const std::string& path, const CaptureOptions& options) {
+[[noreturn]] void become(const std::string& path, const os::Fd& copy,
+                         const CaptureOptions& options) {
   const os::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null.valid()) ::_exit(126);
+  constexpr int kCopy = 3;
+  const int kept = ::fcntl(copy.get(), F_DUPFD_CLOEXEC, kCopy);  // above those that are replaced
   for (int fd = 0; fd <= 2; ++fd) ::dup2(null.get(), fd);
-  ::close_range(3, ~0U, 0);
+  if (copy.valid()) ::dup3(kept, kCopy, O_CLOEXEC);
+  ::close_range(copy.valid() ? kCopy + 1 : kCopy, ~0U, 0);
   if (options.stack_limit != 0) {
     rlimit limit{};
     ::getrlimit(RLIMIT_STACK, &limit);
@@ -38,10 +65,14 @@ using os::Result;
                           const_cast<char*>("x"));
   argv[0] = const_cast<char*>(path.c_str());
   argv.push_back(nullptr);
-  char* bind_now = options.bind_now ? const_cast<char*>("LD_BIND_NOW=1") : nullptr;
-  char* environment[] = {bind_now, nullptr};
+  std::string preload = "LD_PRELOAD=" + options.preload;
+  std::vector<char*> environment;
+  if (options.bind_now) environment.push_back(const_cast<char*>("LD_BIND_NOW=1"));
+  if (!options.preload.empty()) environment.push_back(preload.data());
+  environment.push_back(nullptr);
   if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0 || !install_capture_filter()) ::_exit(126);
-  ::execve(path.c_str(), argv.data(), environment);
+  if (copy.valid()) ::execveat(kCopy, "", argv.data(), environment.data(), AT_EMPTY_PATH);
+  ::execve(path.c_str(), argv.data(), environment.data());
   ::_exit(127);
 }
 
@@ -195,9 +226,10 @@ std::uint64_t Arena::take_memory(std::uint64_t size) {
 
 Result<std::unique_ptr<Tracee>> start_traced(const std::string& path,
                                              const CaptureOptions& options) {
+  const os::Fd copy = copy_of(path);
   const pid_t pid = ::fork();
   if (pid < 0) return os::failed("fork");
-  if (pid == 0) become(path, options);
+  if (pid == 0) become(path, copy, options);
   int status = 0;
   while (::waitpid(pid, &status, __WALL) < 0) {
     if (errno != EINTR) return os::failed("wait for the program to be captured", path);
@@ -208,6 +240,7 @@ Result<std::unique_ptr<Tracee>> start_traced(const std::string& path,
   }
   if (!WIFSTOPPED(status)) return os::failed_with(ECHILD, "execute", path);
   auto tracee = std::make_unique<Tracee>(pid);
+  tracee->executes_copy(std::string("/memfd:") + kCopyName + " (deleted)", path);
   if (auto set =
           tracee->set_options(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP);
       !set) {

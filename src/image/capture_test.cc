@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "image/capture.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
@@ -9,6 +10,7 @@
 
 #include <sys/wait.h>
 #include "image/eligible.h"
+#include "os/fd.h"
 
 namespace prewarm::image {
 namespace {
@@ -62,6 +64,22 @@ TEST(Capture, TheThreadIsAsLdSoHasToldTheKernel) {
   EXPECT_EQ(captured->word(pointer + 0x28), captured->anchors.random_words[0] & ~0xffULL);
   EXPECT_EQ(captured->word(captured->thread.tid_address) & 0xffff'ffff,
             captured->anchors.thread_id);
+}
+
+TEST(Capture, DoesNotMakeTheProgramsFileBusy) {
+  const std::string path = ::testing::TempDir() + "capture-busy";
+  std::filesystem::copy_file(kProgram, path, std::filesystem::copy_options::overwrite_existing);
+  auto options = options_at(draw_arena(1ULL << 38));
+  bool can_be_written = false;
+  options.linked = [&](Capture&, const auto&) {
+    can_be_written = os::Fd(::open(path.c_str(), O_RDWR | O_CLOEXEC)).valid();
+    return os::Result<void>();
+  };
+  const auto captured = capture_program(path, options);
+  std::filesystem::remove(path);
+  ASSERT_TRUE(captured.has_value()) << captured.error().message();
+  EXPECT_TRUE(can_be_written);
+  EXPECT_EQ(captured->find(captured->entry)->file, path);
 }
 
 TEST(Capture, LeavesNothingBehind) {

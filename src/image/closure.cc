@@ -232,7 +232,7 @@ std::uint32_t Resolver::add(const std::string& name, std::uint32_t by, Attempt a
   by_name_.try_emplace(name, index);
   by_name_.try_emplace(attempt.path, index);
   if (soname) by_name_.try_emplace(std::string(*soname), index);
-  const park::FileIdentity& file = attempt.contents.identity;
+  const os::FileIdentity& file = attempt.contents.identity;
   if (attempt.found_by != FoundBy::loader) by_file_.try_emplace({file.device, file.inode}, index);
   closure_.objects.push_back(
       {std::move(attempt.path), name, by, attempt.found_by, file, std::move(*attempt.elf), {}});
@@ -254,7 +254,7 @@ std::optional<Error> Resolver::add_program() {
   }
   if (!attempt.elf->interpreter()) return Error{"has no dynamic linker", path, 0};
   const auto soname = attempt.elf->soname();
-  const park::FileIdentity file = contents.identity;
+  const os::FileIdentity file = contents.identity;
   closure_.objects.push_back({path, path, 0, FoundBy::program, file, std::move(*attempt.elf), {}});
   paths_.emplace_back();
   if (soname) by_name_.try_emplace(std::string(*soname), 0);
@@ -348,7 +348,7 @@ std::optional<Error> Resolver::settle(const Reference& reference, Attempt* attem
     return {};
   }
   if (mine.outcome == Attempt::Outcome::refused) return Error{mine.problem, mine.path, 0};
-  const park::FileIdentity& file = mine.contents.identity;
+  const os::FileIdentity& file = mine.contents.identity;
   if (const auto same = by_file_.find({file.device, file.inode}); same != by_file_.end()) {
     by_name_.try_emplace(reference.name, same->second);
     needed.push_back(same->second);

@@ -16,8 +16,8 @@
 #include "image/file_reader.h"
 #include "image/library_cache.h"
 #include "image/loader_facts.h"
+#include "os/file_identity.h"
 #include "os/result.h"
-#include "park/table.h"
 
 namespace prewarm::image {
 
@@ -38,7 +38,7 @@ struct ClosureObject {
   std::string name;             // under which it was needed first
   std::uint32_t needed_by = 0;  // by whom: an index in `objects`; l_loader
   FoundBy found_by = FoundBy::program;
-  park::FileIdentity identity;
+  os::FileIdentity identity;
   ElfFile elf;                        // in the closure's memory
   std::vector<std::uint32_t> needed;  // by DT_NEEDED, in its order, without those that are missing
 };

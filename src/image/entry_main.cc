@@ -102,7 +102,7 @@ extern "C" [[noreturn, gnu::used]] void prewarm_entry_main(std::uint64_t* stack_
   if (names_path && *stack.start != 0) stack.argv[0] = const_cast<char*>(program);
   if (!has_loader_variables(stack.environment)) {
     if (restorer_is_known()) {
-      const ImageStart start{text_of(places.restorer), program, stack.argv, !names_path};
+      const ImageStart start{text_of(places.restorer), program, stack.argv, false, !names_path};
       const Refusal refusal = start_from_service(stack, start);
       if (refusal == Refusal::no_service && service_start_is_due(stack)) ask_command(stack);
     } else {

@@ -41,22 +41,6 @@ bool has_security_label() {
   return n >= 0;
 }
 
-// A tracer waits for the exec.
-bool is_traced() {
-  const long fd = raw_syscall(SYS_openat, AT_FDCWD, arg("/proc/self/status"), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return true;
-  char text[512];
-  const long n = raw_syscall(SYS_read, fd, arg(text), sizeof text);
-  raw_syscall(SYS_close, fd);
-  constexpr char kUntraced[] = "TracerPid:\t0\n";
-  for (long i = 0; i + static_cast<long>(sizeof kUntraced) - 1 <= n; ++i) {
-    unsigned same = 0;
-    while (same < sizeof kUntraced - 1 && text[i + same] == kUntraced[same]) ++same;
-    if (same == sizeof kUntraced - 1) return false;
-  }
-  return true;
-}
-
 // Maps the restorer's code, all of which is in its first segment, and returns its entry.
 StartDirectly map_code(const char* restorer, DirectStart& start) {
   const long fd = raw_syscall(SYS_openat, AT_FDCWD, arg(restorer), O_RDONLY | O_CLOEXEC);
@@ -78,10 +62,23 @@ StartDirectly map_code(const char* restorer, DirectStart& start) {
 
 bool may_start_directly() { return may_name_program() && !has_security_label(); }
 
+bool is_traced() {
+  const long fd = raw_syscall(SYS_openat, AT_FDCWD, arg("/proc/self/status"), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return true;
+  char text[512];
+  const long n = raw_syscall(SYS_read, fd, arg(text), sizeof text);
+  raw_syscall(SYS_close, fd);
+  constexpr char kUntraced[] = "TracerPid:\t0\n";
+  for (long i = 0; i + static_cast<long>(sizeof kUntraced) - 1 <= n; ++i) {
+    unsigned same = 0;
+    while (same < sizeof kUntraced - 1 && text[i + same] == kUntraced[same]) ++same;
+    if (same == sizeof kUntraced - 1) return false;
+  }
+  return true;
+}
+
 void start_directly(const InitialStack& stack, const char* restorer, const char* path, char** argv,
                     const MappedImage& image) {
-  // The program's own file comes first among those that are mapped: it is the first of all files.
-  if (image.file_count == 0 || !may_start_directly() || is_traced()) return;
   DirectStart start;
   const StartDirectly code = map_code(restorer, start);
   if (code == nullptr) return;
@@ -92,6 +89,7 @@ void start_directly(const InitialStack& stack, const char* restorer, const char*
   start.descriptors.numbers[0] = image.image;
   for (unsigned i = 0; i < image.file_count; ++i) start.descriptors.numbers[i + 1] = image.files[i];
   start.descriptors.count = static_cast<int>(image.file_count) + 1;
+  // The program's own file comes first among those that are mapped: it is the first of all files.
   start.executable = image.files[0];
   code(&start);
 }

@@ -13,9 +13,11 @@ namespace prewarm::image {
 // Whether the kernel and its security modules let this process do that.
 bool may_start_directly();
 
-// Becomes the program without an exec, if that is allowed and nobody would miss the exec.
-// `restorer`: the path of libprewarm-restore.so; `argv`: the end of the process's own. Returns if
-// not.
+// Whether somebody would miss the exec.
+bool is_traced();
+
+// Becomes the program without an exec, for which both must have been asked. `restorer`: the path of
+// libprewarm-restore.so; `argv`: the end of the process's own. Returns if it can't be mapped.
 void start_directly(const InitialStack& stack, const char* restorer, const char* path, char** argv,
                     const MappedImage& image);
 

@@ -6,7 +6,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "image/exec_direct.h"
 #include "image/format.h"
+#include "image/image_file.h"
 #include "image/image_start.h"
 #include "image/plain_text.h"
 #include "image/restorer_core.h"
@@ -23,6 +25,7 @@ constexpr char kRestorerName[] = "libprewarm-restore.so";
 struct Request {
   const char* image = nullptr;  // --image FILE
   const char* path = nullptr;   // --path FILE
+  bool always = false;          // --always
   char** argv = nullptr;        // of the program
 };
 
@@ -31,11 +34,13 @@ bool read_arguments(const InitialStack& stack, Request& request) {
   const std::uint64_t count = *stack.start;
   std::uint64_t at = 2;
   if (count < 3 || !same_text(stack.argv[1], "exec")) return false;
-  for (; at + 2 < count; at += 2) {
-    if (same_text(stack.argv[at], "--image")) {
-      request.image = stack.argv[at + 1];
-    } else if (same_text(stack.argv[at], "--path")) {
-      request.path = stack.argv[at + 1];
+  for (; at + 1 < count; ++at) {
+    if (same_text(stack.argv[at], "--always")) {
+      request.always = true;
+    } else if (at + 2 < count && same_text(stack.argv[at], "--image")) {
+      request.image = stack.argv[++at];
+    } else if (at + 2 < count && same_text(stack.argv[at], "--path")) {
+      request.path = stack.argv[++at];
     } else {
       break;
     }
@@ -147,12 +152,14 @@ bool open_image(const char* path, MappedImage& result) {
 // Returns why not.
 Refusal start_from_file(const InitialStack& stack, const ImageStart& start, const char* file) {
   if (has_loader_variables(stack.environment)) return Refusal::loader_variables;
+  ImageStart known = start;
+  known.may_be_direct = may_start_directly() && !is_traced();
   MappedImage image;
   if (!open_image(file, image)) {
     close_mapped(image);
     return Refusal::no_image;
   }
-  return start_with(stack, start, image);
+  return start_with(stack, known, image);
 }
 
 }  // namespace
@@ -166,7 +173,7 @@ extern "C" void prewarm_exec_front(std::uint64_t* stack_start) {
   if (!find_program(stack, name, path)) return;
   char restorer[kPathBytes];
   if (find_restorer(restorer)) {
-    const ImageStart start{restorer, path, request.argv, true};
+    const ImageStart start{restorer, path, request.argv, request.always};
     const Refusal refusal = request.image != nullptr ? start_from_file(stack, start, request.image)
                                                      : start_from_service(stack, start);
     // The command says that there is no such file, or starts a service.

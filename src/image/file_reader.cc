@@ -25,15 +25,6 @@ constexpr unsigned kMostThreads = 4;
 constexpr std::size_t kWorthAThread = 64;
 constexpr std::size_t kTakenAtATime = 16;
 
-std::int64_t nanoseconds(const timespec& time) {
-  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
-park::FileIdentity identity_of(const struct stat& s) {
-  return {s.st_dev, s.st_ino, static_cast<std::uint64_t>(s.st_size), nanoseconds(s.st_mtim),
-          nanoseconds(s.st_ctim)};
-}
-
 }  // namespace
 
 FileReader::FileReader(unsigned threads) : threads_(threads) {
@@ -112,7 +103,7 @@ FileContents FileReader::read(int directory, const char* path, unsigned lane) {
   } else {
     result = copy(lanes_[lane], fd.get(), size);
   }
-  result.identity = identity_of(status);
+  result.identity = os::FileIdentity::of(status);
   return result;
 }
 

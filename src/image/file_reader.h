@@ -14,14 +14,14 @@
 #include <span>
 #include <vector>
 
-#include "park/table.h"
+#include "os/file_identity.h"
 
 namespace prewarm::image {
 
 struct FileContents {
   int error = 0;  // errno; EINVAL also for what isn't a regular file, EAGAIN if it shrank meanwhile
   std::span<const std::byte> bytes;
-  park::FileIdentity identity;  // from before it was read: look again before it is relied upon
+  os::FileIdentity identity;  // from before it was read: look again before it is relied upon
 };
 
 class FileReader {

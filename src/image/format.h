@@ -70,6 +70,8 @@ inline constexpr std::uint32_t kFileMapped = 1;   // regions are mapped from it
 inline constexpr std::uint32_t kFileProgram = 2;  // the program itself
 inline constexpr std::uint32_t kFileLoader = 4;   // its ld.so
 inline constexpr std::uint32_t kFileAbsent = 8;   // was looked for and not there: must not appear
+inline constexpr std::uint32_t kFilePreloaded =
+    16;  // the image is for processes with LD_PRELOAD=it
 
 // What a word of captured memory has to become in the new process.
 enum class PatchRole : std::uint32_t {

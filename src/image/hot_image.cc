@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "image/image.h"
-#include "os/clock.h"
+#include "image/image_file.h"
 
 namespace prewarm::image {
 namespace {
@@ -17,24 +17,17 @@ bool is_as_it_was(const char* path, const ImageFile& file) {
   struct stat s;
   const bool is_there = ::stat(path, &s) == 0;
   if ((file.flags & kFileAbsent) != 0) return !is_there && (errno == ENOENT || errno == ENOTDIR);
-  return is_there && is_same_file(s, file);
+  return is_there && is_same_file(file, s);
 }
 
 os::Fd open_same(const FileOpener& open_file, std::string_view path, const ImageFile& file) {
   os::Fd fd = open_file(std::string(path));
   struct stat s;
-  if (!fd.valid() || ::fstat(fd.get(), &s) != 0 || !is_same_file(s, file)) fd.reset();
+  if (!fd.valid() || ::fstat(fd.get(), &s) != 0 || !is_same_file(file, s)) fd.reset();
   return fd;
 }
 
 }  // namespace
-
-bool is_same_file(const struct stat& found, const ImageFile& file) {
-  return found.st_dev == file.device && found.st_ino == file.inode &&
-         static_cast<std::uint64_t>(found.st_size) == file.size &&
-         os::ns_of(found.st_mtim) == file.modified_ns &&
-         os::ns_of(found.st_ctim) == file.changed_ns;
-}
 
 Refusal load_image(os::Fd memfd, const FileOpener& open_file, LoadedImage& loaded) {
   // Sealed first: nothing of what is checked can change afterwards.
@@ -70,6 +63,9 @@ os::Result<HotImage> HotImage::adopt(LoadedImage loaded) {
   for (const os::Fd& file : hot.loaded_.files) hot.descriptors_.push_back(file.get());
   const ImageHeader& h = hot.header();
   hot.context_bytes_ = h.context_bytes;
+  for (std::size_t i = 0; i < hot.files().size(); ++i) {
+    if ((hot.files()[i].flags & kFilePreloaded) != 0) hot.preloaded_ = hot.path(i);
+  }
   return hot;
 }
 

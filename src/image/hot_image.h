@@ -18,8 +18,6 @@
 
 namespace prewarm::image {
 
-bool is_same_file(const struct stat& found, const ImageFile& file);
-
 // How a file is opened to be mapped; not valid: it can't be.
 using FileOpener = std::function<os::Fd(const std::string& path)>;
 
@@ -45,6 +43,7 @@ class HotImage {
   std::uint64_t memory_bytes() const { return memory_bytes_; }
   std::string_view program() const { return path(0); }
   const ImageFile& program_file() const { return files()[0]; }
+  std::string_view preloaded() const { return preloaded_; }  // see MapTarget::preload
 
   // The image first, then its files.
   const std::vector<int>& descriptors() const { return descriptors_; }
@@ -61,6 +60,7 @@ class HotImage {
   LoadedImage loaded_;
   Mapping mapping_;
   std::vector<int> descriptors_;
+  std::string_view preloaded_;
   std::uint64_t context_bytes_ = 0;
   std::uint64_t memory_bytes_ = 0;
 };

@@ -123,12 +123,13 @@ Checked Check::tables() {
 }
 
 Checked Check::files() {
-  constexpr std::uint32_t kKnown = kFileMapped | kFileProgram | kFileLoader | kFileAbsent;
+  constexpr std::uint32_t kKnown =
+      kFileMapped | kFileProgram | kFileLoader | kFileAbsent | kFilePreloaded;
   const auto files = table<ImageFile>(h().files);
   const auto strings = table<char>(h().strings);
   if (h().mapped_files > kMaxMappedFiles) return wrong("it maps too many files");
   std::vector<bool> seen(h().mapped_files);
-  std::uint32_t mapped = 0, programs = 0, loaders = 0;
+  std::uint32_t mapped = 0, programs = 0, loaders = 0, preloaded = 0;
   for (const ImageFile& file : files) {
     if ((file.flags & ~kKnown) != 0) return wrong("unknown flags of a file");
     if ((file.flags & kFileAbsent) != 0 && file.flags != kFileAbsent) {
@@ -139,6 +140,7 @@ Checked Check::files() {
     if (std::memchr(strings.data() + file.path, 0, room) == nullptr) return wrong("a file's path");
     if ((file.flags & kFileProgram) != 0) ++programs;
     if ((file.flags & kFileLoader) != 0) ++loaders;
+    if ((file.flags & kFilePreloaded) != 0) ++preloaded;
     if ((file.flags & kFileMapped) == 0) continue;
     if (file.descriptor >= seen.size() || seen[file.descriptor]) return wrong("a descriptor");
     seen[file.descriptor] = true;
@@ -147,6 +149,7 @@ Checked Check::files() {
   if (mapped != h().mapped_files) return wrong("its number of mapped files");
   if (programs != 1 || (files[0].flags & kFileProgram) == 0) return wrong("its program");
   if (loaders != 1 || (files[0].flags & kFileLoader) != 0) return wrong("its loader");
+  if (preloaded > 1 || (files[0].flags & kFilePreloaded) != 0) return wrong("what is preloaded");
   return {};
 }
 

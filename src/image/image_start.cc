@@ -33,11 +33,11 @@ bool make_absolute(const char* path, char* absolute) {
 
 }  // namespace
 
-Refusal map_program(char* const* environment, const char* path, MappedImage& result) {
+Refusal map_program(char* const* environment, const MapWish& wish, MappedImage& result) {
   char socket_path[128];
   char absolute[kPathBytes];
   if (!service_socket_path(environment, socket_path, sizeof socket_path) ||
-      !make_absolute(path, absolute)) {
+      !make_absolute(wish.path, absolute)) {
     return Refusal::no_service;
   }
   struct {
@@ -47,9 +47,11 @@ Refusal map_program(char* const* environment, const char* path, MappedImage& res
   MapCall call;
   call.socket_path = socket_path;
   call.stack_limit = limit.soft;
-  call.flags = kMapBuild;
+  call.flags = kMapBuild | (wish.only_if_it_pays ? kMapIfItPays : 0);
   call.path = absolute;
-  call.exec_fd = static_cast<int>(raw_syscall(SYS_openat, AT_FDCWD, arg(path), O_PATH | O_CLOEXEC));
+  call.preload = wish.preload;
+  call.exec_fd =
+      static_cast<int>(raw_syscall(SYS_openat, AT_FDCWD, arg(wish.path), O_PATH | O_CLOEXEC));
   call.pidfd = static_cast<int>(raw_syscall(SYS_pidfd_open, raw_syscall(SYS_getpid), 0));
   const Refusal refusal =
       call.exec_fd >= 0 && call.pidfd >= 0 ? request_map(call, result) : Refusal::no_descriptors;
@@ -78,9 +80,12 @@ const char* variable_of(const InitialStack& stack, const char* name_and_equals) 
 
 Refusal start_from_service(const InitialStack& stack, const ImageStart& start) {
   if (has_loader_variables(stack.environment)) return Refusal::loader_variables;
+  ImageStart known = start;
+  known.may_be_direct = start.may_be_direct && may_start_directly() && !is_traced();
   MappedImage image;
-  const Refusal refusal = map_program(stack.environment, start.path, image);
-  return refusal == Refusal::none ? start_with(stack, start, image) : refusal;
+  const MapWish wish{.path = start.path, .only_if_it_pays = !known.may_be_direct && !start.always};
+  const Refusal refusal = map_program(stack.environment, wish, image);
+  return refusal == Refusal::none ? start_with(stack, known, image) : refusal;
 }
 
 Refusal start_with(const InitialStack& stack, const ImageStart& start, MappedImage& image) {
@@ -91,11 +96,12 @@ Refusal start_with(const InitialStack& stack, const ImageStart& start, MappedIma
     close_mapped(image);
     return can_be_named ? Refusal::stale : Refusal::cannot_map;
   }
-  if (start.may_be_direct) {
+  if (start.may_be_direct && image.file_count != 0) {
     start_directly(stack, start.restorer, start.path, start.argv, image);
   }
-  char variable[kPathBytes + kMaxMappedFiles * 8];
-  if (write_audit_variable(start.restorer, image, variable, sizeof variable)) {
+  char variable[kAuditVariableBytes];
+  if (write_audit_variable(start.restorer, image, variable)) {
+    keep_over_exec(image);
     execute_with_variable(start.path, start.argv, stack.environment, variable);
   }
   close_mapped(image);

@@ -20,24 +20,35 @@ struct ImageStart {
   const char* restorer = nullptr;  // path of libprewarm-restore.so, which is there
   const char* path = nullptr;      // of the program, to be executed
   char** argv = nullptr;           // the end of the process's own
-  bool may_be_direct = true;       // no exec is needed (exec_direct.h): all of argv is on the stack
+  bool always = false;             // also where it takes longer than a start without an image
+  bool may_be_direct = true;  // without an exec, where that can be: all of argv is on the stack
 };
 
 // The value of a variable, or null.
 const char* variable_of(const InitialStack& stack, const char* name_and_equals);
 
-// Asks the service for the program's image. Refusal::none: `result` is the caller's to close.
-Refusal map_program(char* const* environment, const char* path, MappedImage& result);
+// What is asked of the service for a start.
+struct MapWish {
+  const char* path = nullptr;  // of the program, to be executed
+  const char* preload = "";    // absolute path of what LD_PRELOAD will name; "": it isn't set
+  bool only_if_it_pays = true;
+};
+
+// Asks the service for the program's image, and to make one if there is none. Refusal::none:
+// `result` is the caller's to close.
+Refusal map_program(char* const* environment, const MapWish& wish, MappedImage& result);
 
 // Whether it is the program's image, and may be: one that gets privileges from its file has to be
 // executed without anything of ours.
 bool is_image_of(const MappedImage& image, const char* path);
 
-// Asks the service. Returns why the program hasn't been started from an image; nothing is left open
-// then. Refusal::none: there was one, but the program can't be executed with it.
+// Asks the service; where the start would be through ld.so, only for an image with which that pays.
+// Returns why the program hasn't been started from an image; nothing is left open then.
+// Refusal::none: there was one, but the program can't be executed with it.
 Refusal start_from_service(const InitialStack& stack, const ImageStart& start);
 
-// The same with this image, which is closed.
+// The same with this image, whatever it pays, and directly if `may_be_direct`, without looking
+// whether that can be. It is closed.
 Refusal start_with(const InitialStack& stack, const ImageStart& start, MappedImage& image);
 
 // Whether somebody may try now to have a service: not if that has been tried a moment ago

@@ -130,7 +130,9 @@ TEST_F(ImageReader, Files) {
   EXPECT_EQ(changed([](ImageHeader& h) { h.mapped_files = kMaxMappedFiles + 1; }),
             "it maps too many files");
   EXPECT_EQ(file(0, [](F& f) { f.descriptor = 1; }), "a descriptor");
-  EXPECT_EQ(file(0, [](F& f) { f.flags |= 16; }), "unknown flags of a file");
+  EXPECT_EQ(file(0, [](F& f) { f.flags |= 32; }), "unknown flags of a file");
+  EXPECT_EQ(file(0, [](F& f) { f.flags |= kFilePreloaded; }), "what is preloaded");
+  EXPECT_EQ(file(1, [](F& f) { f.flags |= kFilePreloaded; }), "accepted");
   EXPECT_EQ(file(0, [](F& f) { f.flags |= kFileAbsent; }), "a file is there and absent");
   EXPECT_EQ(file(1, [](F& f) { f.path = 4; }), "accepted");  // the rest of a string: /bin/program
   EXPECT_EQ(file(1, [](F& f) { f.path = 2; }), "a file's path");

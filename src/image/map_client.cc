@@ -129,7 +129,8 @@ bool send_request(int socket, const MapCall& call) {
   request.stack_limit = call.stack_limit;
   request.flags = call.flags;
   request.path_bytes = length_of(call.path);
-  if (request.path_bytes > kMaxPathBytes) return false;
+  request.preload_bytes = length_of(call.preload);
+  if (request.path_bytes > kMaxPathBytes || request.preload_bytes > kMaxPathBytes) return false;
   struct statx root;
   if (raw_syscall(SYS_statx, AT_FDCWD, arg("/"), 0, STATX_INO | STATX_MNT_ID, arg(&root)) != 0 ||
       (root.stx_mask & STATX_MNT_ID) == 0) {
@@ -138,9 +139,10 @@ bool send_request(int socket, const MapCall& call) {
   request.root_mount = root.stx_mnt_id;
   request.root_inode = root.stx_ino;
 
-  iovec parts[2];
+  iovec parts[3];
   parts[0] = {&request, sizeof request};
   parts[1] = {const_cast<char*>(call.path), request.path_bytes};
+  parts[2] = {const_cast<char*>(call.preload), request.preload_bytes};
   union {
     cmsghdr header;
     char bytes[CMSG_SPACE(sizeof(int) * 2)];
@@ -155,12 +157,12 @@ bool send_request(int socket, const MapCall& call) {
   message.msg_name = nullptr;
   message.msg_namelen = 0;
   message.msg_iov = parts;
-  message.msg_iovlen = 2;
+  message.msg_iovlen = 3;
   message.msg_control = control.bytes;
   message.msg_controllen = CMSG_SPACE(sizeof(int) * 2);
   message.msg_flags = 0;
   return raw_syscall(SYS_sendmsg, socket, arg(&message), MSG_NOSIGNAL | MSG_DONTWAIT) ==
-         static_cast<long>(sizeof request + request.path_bytes);
+         static_cast<long>(sizeof request + request.path_bytes + request.preload_bytes);
 }
 
 bool wait_for_answer(int socket, unsigned timeout_ms) {

@@ -25,6 +25,7 @@ struct MapCall {
   std::uint64_t stack_limit = 0;        // RLIMIT_STACK of that process, soft
   std::uint32_t flags = 0;              // kMap*
   const char* path = nullptr;           // the program's absolute path
+  const char* preload = "";             // that of what LD_PRELOAD will name; "": it isn't set
   unsigned timeout_ms = kMapTimeoutMs;  // of all; more if kMapWait
 };
 

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "image/image_file.h"
 #include "os/raw_syscall.h"
 
 namespace prewarm::image {
@@ -23,8 +24,6 @@ const T* table(const ImageHeader& header, const ImageTable& where) {
 }
 
 bool failed(long result) { return result < 0 && result > -4096; }
-
-std::int64_t nanoseconds(const timespec& t) { return t.tv_sec * 1'000'000'000 + t.tv_nsec; }
 
 std::uint64_t role_value(const Restoration& r, PatchRole role) {
   const auto& stack = r.stack;
@@ -107,13 +106,6 @@ bool conditions_hold(const Restoration& r) {
          is.clock_ticks == wanted.clock_ticks && is.program_headers != nullptr &&
          is.header_count != nullptr && is.file_name != nullptr && is.base != nullptr &&
          is.entry != nullptr && is.vdso != nullptr && is.random != 0;
-}
-
-bool is_same_file(const ImageFile& file, const struct stat& now) {
-  return now.st_dev == file.device && now.st_ino == file.inode &&
-         static_cast<std::uint64_t>(now.st_size) == file.size &&
-         nanoseconds(now.st_mtim) == file.modified_ns &&
-         nanoseconds(now.st_ctim) == file.changed_ns;
 }
 
 bool is_program_of(const Restoration& r, int directory, const char* path, int flags) {

@@ -43,10 +43,8 @@ bool map_header(Restoration& r);
 // Whether the kernel and the limits are as they were.
 bool conditions_hold(const Restoration& r);
 
-// Whether it is the file that the image was made from, and as it was then.
-bool is_same_file(const ImageFile& file, const struct stat& now);
-
-// The same of the program; `path` is looked at without being opened.
+// Whether the program is the file that the image was made from; `path` is looked at without being
+// opened.
 bool is_program_of(const Restoration& r, int directory, const char* path, int flags);
 
 // Maps all regions. False: one can't be; the others may be there.

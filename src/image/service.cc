@@ -179,7 +179,7 @@ void Service::serve_connection(Id id) {
   if (found == connections_.end()) return;
   Connection& connection = *found->second;
   Packet packet;
-  constexpr std::size_t kMost = sizeof(MapRequest) + kMaxPathBytes;
+  constexpr std::size_t kMost = sizeof(MapRequest) + 2 * kMaxPathBytes;
   const Arrival arrival = receive_packet(connection.socket.get(), kMost, MSG_DONTWAIT, packet);
   bool stays = arrival == Arrival::nothing;
   if (arrival == Arrival::packet && connection.waits_for == 0) {

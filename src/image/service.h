@@ -90,6 +90,8 @@ class Service {
   bool take_packet(Connection& connection, Packet packet);
   bool take_map(Connection& connection, Packet packet);
   bool map(Connection& connection, const MapTarget& target, std::uint32_t flags, os::Fd pidfd);
+  bool pays(const Entry& entry) const;
+  bool give_image(Connection& connection, Entry& entry, bool only_if_it_pays, os::Fd pidfd);
   bool answer_map(Connection& connection, Refusal refusal, Entry* entry, os::Fd pidfd);
 
   // service_control.cc: what people ask.

@@ -67,6 +67,7 @@ std::string Service::describe() const {
   for (const auto& [id, entry] : entries_) {
     const ImageHeader& header = entry->image.header();
     images.push_back({{"program", entry->image.program()},
+                      {"preloaded", entry->image.preloaded()},
                       {"bytes", entry->image.memory_bytes()},
                       {"regions", header.regions.count},
                       {"files", header.files.count},
@@ -81,7 +82,9 @@ std::string Service::describe() const {
   }
   Json failures = Json::array();
   failures_.for_each([&](const MapTarget& target, Refusal refusal) {
-    failures.push_back({{"program", target.path}, {"refusal", refusal_name(refusal)}});
+    failures.push_back({{"program", target.path},
+                        {"preloaded", target.preload},
+                        {"refusal", refusal_name(refusal)}});
   });
   Json refusals = Json::object();
   for (const auto& [refusal, count] : counters_.refusals) {

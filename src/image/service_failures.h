@@ -9,6 +9,7 @@
 
 #include "image/map_target.h"
 #include "image/refusal.h"
+#include "os/clock.h"
 
 namespace prewarm::image {
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "image/image_file.h"
 #include "image/image_shelf.h"
 #include "image/service.h"
 #include "image/service_state.h"
@@ -40,9 +41,10 @@ Service::Entry* Service::find(const MapTarget& target, Refusal& why_not) {
   Entry* result = nullptr;
   for (auto at = range.first; at != range.second && result == nullptr; ++at) {
     Entry& entry = *entries_.at(at->second);
-    if (FileIdentity::of(entry.image.program_file()) != target.program) {
+    if (identity_of(entry.image.program_file()) != target.program) {
       stale.push_back(entry.id);  // the program itself was written to
     } else if (entry.image.header().conditions.stack_limit == target.stack_limit &&
+               entry.image.preloaded() == target.preload &&
                suits(target.variant, entry.asked, entry.image.header().packed)) {
       if (is_current(entry)) {
         result = &entry;

@@ -73,7 +73,8 @@ bool Service::wait_for_job(Connection& connection, const MapTarget& target, std:
   }
   job->may_build |= may_build;
   if (job->building && (flags & kMapWait) == 0) return refuse(Refusal::being_built);
-  job->waiters.push_back({connection.id, std::move(pidfd), (flags & kMapWait) != 0});
+  job->waiters.push_back(
+      {connection.id, std::move(pidfd), (flags & kMapWait) != 0, (flags & kMapIfItPays) != 0});
   connection.waits_for = job->id;
   advance_jobs();
   return true;
@@ -209,6 +210,11 @@ void Service::take_image(Job& job, HelperResult result) {
     const Variant asked = was_stored ? Variant::any : job.target.variant;
     entry = adopt(std::move(loaded), asked, job.reading, refusal);
   }
+  // Those are only started through ld.so.
+  if (entry != nullptr && !was_stored && !job.target.preload.empty() && !pays(*entry)) {
+    release(entry->id);
+    return end_job(job, Refusal::not_worth_it, nullptr);
+  }
   // Is it what was asked for? On the disk there are others, for other limits.
   Refusal why_not = Refusal::no_image;
   Entry* found = entry == nullptr ? nullptr : find(job.target, why_not);
@@ -240,9 +246,11 @@ void Service::end_job(Job& job, Refusal refusal, Entry* entry) {
   for (Waiter& waiter : job.waiters) {
     Connection& connection = *connections_.at(waiter.connection);
     connection.waits_for = 0;
-    if (!answer_map(connection, refusal, entry, std::move(waiter.pidfd))) {
-      close_soon_.push_back(waiter.connection);
-    }
+    const bool answered =
+        entry != nullptr
+            ? give_image(connection, *entry, waiter.only_if_it_pays, std::move(waiter.pidfd))
+            : answer_map(connection, refusal, nullptr, std::move(waiter.pidfd));
+    if (!answered) close_soon_.push_back(waiter.connection);
   }
   jobs_.erase(job.id);
 }

@@ -21,6 +21,10 @@ bool is_pidfd(const os::Fd& fd) {
          errno == ECHILD;
 }
 
+bool is_path(std::string_view text) {
+  return text.starts_with('/') && text.find('\0') == std::string_view::npos;
+}
+
 Variant variant_of(std::uint32_t flags) {
   if ((flags & kMapPack) != 0) return Variant::packed;
   return (flags & kMapDoNotPack) != 0 ? Variant::plain : Variant::any;
@@ -55,8 +59,13 @@ bool Service::take_map(Connection& connection, Packet packet) {
   }
   MapRequest request;
   bytes = packet.bytes;
-  if (!take_head(bytes, request) || bytes.size() != request.path_bytes || !bytes.starts_with('/') ||
-      bytes.find('\0') != std::string_view::npos || packet.descriptors.size() != 2 ||
+  if (!take_head(bytes, request) || request.path_bytes > bytes.size() ||
+      request.preload_bytes != bytes.size() - request.path_bytes) {
+    return false;
+  }
+  const std::string_view path = bytes.substr(0, request.path_bytes);
+  const std::string_view preload = bytes.substr(request.path_bytes);
+  if (!is_path(path) || (!preload.empty() && !is_path(preload)) || packet.descriptors.size() != 2 ||
       !is_pidfd(packet.descriptors[1])) {
     return false;
   }
@@ -67,8 +76,8 @@ bool Service::take_map(Connection& connection, Packet packet) {
   struct stat s;
   if (::fstat(packet.descriptors[0].get(), &s) != 0) return false;
   if (const Refusal refusal = refusal_of(s); refusal != Refusal::none) return refuse(refusal);
-  const MapTarget target{FileIdentity::of(s), request.stack_limit, variant_of(request.flags),
-                         std::string(bytes)};
+  const MapTarget target{os::FileIdentity::of(s), request.stack_limit, variant_of(request.flags),
+                         std::string(path), std::string(preload)};
   packet.descriptors[0].reset();
   return map(connection, target, request.flags, std::move(packet.descriptors[1]));
 }
@@ -79,9 +88,21 @@ bool Service::map(Connection& connection, const MapTarget& target, std::uint32_t
   look_at_changes();
   Refusal why_not = Refusal::no_image;
   if (Entry* entry = find(target, why_not)) {
-    return answer_map(connection, Refusal::none, entry, std::move(pidfd));
+    return give_image(connection, *entry, (flags & kMapIfItPays) != 0, std::move(pidfd));
   }
   return wait_for_job(connection, target, flags, std::move(pidfd), why_not);
+}
+
+bool Service::pays(const Entry& entry) const {
+  return entry.image.header().regions.count >= options_.fewest_regions;
+}
+
+bool Service::give_image(Connection& connection, Entry& entry, bool only_if_it_pays, os::Fd pidfd) {
+  if (only_if_it_pays && !pays(entry)) {
+    entry.used = now_;
+    return answer_map(connection, Refusal::not_worth_it, nullptr, {});
+  }
+  return answer_map(connection, Refusal::none, &entry, std::move(pidfd));
 }
 
 // `entry`: null if refused. It is held by the process from before the answer is sent.

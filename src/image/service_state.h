@@ -35,6 +35,7 @@ struct Waiter {
   std::uint64_t connection = 0;
   os::Fd pidfd;
   bool waits_for_build = false;  // not only for what is on the disk
+  bool only_if_it_pays = false;  // kMapIfItPays
 };
 
 // An image that is read from the disk, or made.

@@ -54,9 +54,13 @@ os::Result<SpawnerClient> SpawnerClient::start(const SpawnerOptions& options) {
 }
 
 bool SpawnerClient::build(std::uint64_t id, const MapTarget& target) {
-  const BuildOrder order{id, target.stack_limit, static_cast<std::uint32_t>(target.variant),
-                         static_cast<std::uint32_t>(target.path.size())};
-  const std::string bytes = std::string(as_bytes(order)) + target.path;
+  const BuildOrder order{id,
+                         target.stack_limit,
+                         static_cast<std::uint32_t>(target.variant),
+                         static_cast<std::uint32_t>(target.path.size()),
+                         static_cast<std::uint32_t>(target.preload.size()),
+                         0};
+  const std::string bytes = std::string(as_bytes(order)) + target.path + target.preload;
   return send_packet(orders_.get(), bytes, {}, MSG_DONTWAIT) == 0;
 }
 

@@ -5,7 +5,7 @@
 // outside the library directories. It does nothing else, whatever it is asked.
 //
 // A builder is started as
-//   COMMAND... --to-descriptor 3 [--pack | --no-pack] PROGRAM
+//   COMMAND... --to-descriptor 3 [--pack | --no-pack] [--preload FILE] PROGRAM
 // with nothing open but standard streams and descriptor 3, an empty memfd, into which it writes the
 // image. Its status is 0, or kBuilderRefused + a Refusal, or something else: `build_failed`. Its
 // RLIMIT_STACK (soft) is that of the request, and LD_* and GLIBC_TUNABLES are not in its

@@ -133,19 +133,22 @@ int SpawnerProcess::timeout() const {
 bool SpawnerProcess::take_order() {
   Packet packet;
   const Arrival arrival =
-      receive_packet(orders_.get(), sizeof(BuildOrder) + kMaxPathBytes, MSG_DONTWAIT, packet);
+      receive_packet(orders_.get(), sizeof(BuildOrder) + 2 * kMaxPathBytes, MSG_DONTWAIT, packet);
   if (arrival == Arrival::nothing) return true;
   BuildOrder order;
   std::string_view bytes = packet.bytes;
   if (arrival != Arrival::packet || !take_head(bytes, order)) return false;
-  const bool is_path = bytes.size() == order.path_bytes && bytes.starts_with('/') &&
-                       bytes.find('\0') == std::string_view::npos;
-  const Refusal refusal = is_path ? start(order, std::string(bytes)) : Refusal::not_found;
+  const bool are_paths = bytes.size() == std::uint64_t{order.path_bytes} + order.preload_bytes &&
+                         bytes.starts_with('/') && bytes.find('\0') == std::string_view::npos;
+  const Refusal refusal = are_paths ? start(order, std::string(bytes.substr(0, order.path_bytes)),
+                                            std::string(bytes.substr(order.path_bytes)))
+                                    : Refusal::not_found;
   if (refusal != Refusal::none) report(order.id, refusal, {});
   return true;
 }
 
-Refusal SpawnerProcess::start(const BuildOrder& order, const std::string& path) {
+Refusal SpawnerProcess::start(const BuildOrder& order, const std::string& path,
+                              const std::string& preload) {
   if (options_.builder.empty()) return Refusal::build_failed;
   Builder* free = nullptr;
   for (Builder& builder : builders_) {
@@ -158,6 +161,7 @@ Refusal SpawnerProcess::start(const BuildOrder& order, const std::string& path) 
   words.insert(words.end(), {"--to-descriptor", std::to_string(kBuilderDescriptor)});
   if (order.variant == static_cast<std::uint32_t>(Variant::packed)) words.emplace_back("--pack");
   if (order.variant == static_cast<std::uint32_t>(Variant::plain)) words.emplace_back("--no-pack");
+  if (!preload.empty()) words.insert(words.end(), {"--preload", preload});
   words.push_back(path);
   const pid_t self = ::getpid();
   const pid_t pid = ::fork();

@@ -16,6 +16,8 @@ struct BuildOrder {
   std::uint64_t stack_limit = 0;
   std::uint32_t variant = 0;  // a Variant
   std::uint32_t path_bytes = 0;
+  std::uint32_t preload_bytes = 0;
+  std::uint32_t reserved = 0;
 };
 
 struct BuildReport {
@@ -42,7 +44,7 @@ class SpawnerProcess {
   };
 
   bool take_order();
-  Refusal start(const BuildOrder& order, const std::string& path);
+  Refusal start(const BuildOrder& order, const std::string& path, const std::string& preload);
   void take_end(Builder& builder);
   void report(std::uint64_t id, Refusal refusal, const os::Fd& memfd);
   void take_open();

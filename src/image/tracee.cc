@@ -206,6 +206,7 @@ Result<std::vector<MappedRange>> Tracee::mappings(bool own_pages) const {
       continue;
     }
     mappings.push_back(parse_mapping(line));
+    if (auto& name = mappings.back().name; !name.empty() && name == copy_name_) name = path_;
   }
   return mappings;
 }

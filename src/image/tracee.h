@@ -57,6 +57,12 @@ class Tracee {
   // before afterwards. The result is the kernel's, negative errno included.
   os::Result<long> call(std::uint64_t gadget, long number, const std::vector<std::uint64_t>& args);
 
+  // It executes a copy of the file at `path`: in what is told of its mappings `name` is that file.
+  void executes_copy(std::string name, std::string path) {
+    copy_name_ = std::move(name);
+    path_ = std::move(path);
+  }
+
   // With `own_pages` which mappings have pages of their own, which takes longer.
   os::Result<std::vector<MappedRange>> mappings(bool own_pages) const;
 
@@ -64,6 +70,7 @@ class Tracee {
   os::Result<int> resume(int request, int signal);
 
   pid_t pid_ = -1;
+  std::string copy_name_, path_;
   mutable os::Fd memory_;
 };
 

@@ -18,19 +18,25 @@
 namespace prewarm::image {
 
 inline constexpr std::uint32_t kMapMagic = 0x504d5750;  // "PWMP"
-inline constexpr std::uint32_t kMapVersion = 1;
+inline constexpr std::uint32_t kMapVersion = 2;
 
 inline constexpr std::uint32_t kMapBuild = 1;  // if there is no image, have one made for later
 inline constexpr std::uint32_t kMapWait = 2;   // and answer only when it is there
 inline constexpr std::uint32_t kMapPack = 4;   // a packed image, whatever the number of libraries
 inline constexpr std::uint32_t kMapDoNotPack = 8;  // never a packed one
+// Only an image with which a start through ld.so is faster than without (ServiceOptions).
+inline constexpr std::uint32_t kMapIfItPays = 16;
 
 struct MapRequest {
   std::uint32_t magic = kMapMagic;
   std::uint32_t version = kMapVersion;
   std::uint64_t stack_limit = 0;  // RLIMIT_STACK of the process, soft; another image for each
   std::uint32_t flags = 0;        // kMap*
-  std::uint32_t path_bytes = 0;   // the program's absolute path follows, without a zero byte
+  // The program's absolute path follows, without a zero byte, and after it, the same way, that of
+  // what LD_PRELOAD will name (none: the variable isn't set).
+  std::uint32_t path_bytes = 0;
+  std::uint32_t preload_bytes = 0;
+  std::uint32_t reserved = 0;
   // What "/" is for whoever asks, by statx(2): stx_mnt_id and stx_ino. In another mount namespace
   // or root the same program would be linked with other libraries.
   std::uint64_t root_mount = 0;

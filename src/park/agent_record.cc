@@ -72,7 +72,7 @@ struct Writer {
   bool full;
 };
 
-void put(Writer& w, park::ManifestKind kind, const park::FileIdentity& identity, const char* text,
+void put(Writer& w, park::ManifestKind kind, const os::FileIdentity& identity, const char* text,
          std::size_t n, const char* more, std::size_t more_n) {
   const std::size_t size = (sizeof(park::ManifestRecord) + n + more_n + 7) & ~std::size_t{7};
   if (static_cast<std::size_t>(w.end - w.at) < size) {
@@ -89,20 +89,12 @@ void put(Writer& w, park::ManifestKind kind, const park::FileIdentity& identity,
   w.at += size;
 }
 
-std::int64_t nanoseconds(const statx_timestamp& t) { return t.tv_sec * 1000000000 + t.tv_nsec; }
-
 bool put_file(Writer& w, const char* path) {
   struct statx s;
   if (os::raw_syscall(SYS_statx, AT_FDCWD, os::arg(path), 0, STATX_BASIC_STATS, os::arg(&s)) != 0) {
     return false;
   }
-  park::FileIdentity id;
-  id.device = (std::uint64_t{s.stx_dev_major} << 32) | s.stx_dev_minor;
-  id.inode = s.stx_ino;
-  id.size = s.stx_size;
-  id.modified_ns = nanoseconds(s.stx_mtime);
-  id.changed_ns = nanoseconds(s.stx_ctime);
-  put(w, park::ManifestKind::file, id, path, length(path), "", 0);
+  put(w, park::ManifestKind::file, os::FileIdentity::of(s), path, length(path), "", 0);
   return true;
 }
 

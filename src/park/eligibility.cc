@@ -4,7 +4,6 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include <array>
@@ -192,7 +191,7 @@ Eligibility check_program(const char* path, const char* more_directories) {
     result.reason = errno == ENOENT ? Reason::not_found : Reason::unreadable;
     return result;
   }
-  result.identity = identity_of(s);
+  result.identity = os::FileIdentity::of(s);
   result.reason = check_open_file(path, fd.get(), s, result);
   if (contains(kExecIsolated, name)) result.isolation = Isolation::exec;
   return result;
@@ -206,20 +205,11 @@ bool has_own_search_path(const char* path) {
   return !file.valid() || read_dynamic(file).search_path != 0;
 }
 
-bool identify_file(const char* path, FileIdentity& identity) {
+bool identify_file(const char* path, os::FileIdentity& identity) {
   struct stat s;
   if (::stat(path, &s) != 0) return false;
-  identity = identity_of(s);
+  identity = os::FileIdentity::of(s);
   return true;
-}
-
-FileIdentity identity_of(const struct stat& file) {
-  // The agent fills the same fields from statx; device numbers are split the same way.
-  return {.device = (std::uint64_t{major(file.st_dev)} << 32) | minor(file.st_dev),
-          .inode = file.st_ino,
-          .size = static_cast<std::uint64_t>(file.st_size),
-          .modified_ns = file.st_mtim.tv_sec * 1000000000 + file.st_mtim.tv_nsec,
-          .changed_ns = file.st_ctim.tv_sec * 1000000000 + file.st_ctim.tv_nsec};
 }
 
 bool has_loader_variables(char* const* env) {

@@ -22,7 +22,7 @@ enum class Isolation {
 struct Eligibility {
   launch::Reason reason = launch::Reason::none;  // none: it may be parked
   Isolation isolation = Isolation::clone;        // the default for this program
-  FileIdentity identity;                         // of the file that was looked at
+  os::FileIdentity identity;                     // of the file that was looked at
   // It could find out who its parent is: it imports getppid or names files under /proc.
   bool asks_parent = true;
   // Directories of its own in which it looks for libraries before the system's: what appears there
@@ -38,9 +38,7 @@ Eligibility check_program(const char* path, const char* more_directories);
 bool has_own_search_path(const char* path);
 
 // Identity of the file at `path`, symbolic links followed. False if there is none.
-bool identify_file(const char* path, FileIdentity& identity);
-// The same of what stat(2) has told.
-FileIdentity identity_of(const struct stat& file);
+bool identify_file(const char* path, os::FileIdentity& identity);
 
 // Whether the environment (null-terminated) has a variable that changes how ld.so or malloc start:
 // LD_*, GLIBC_TUNABLES, MALLOC_*. Such launches are cold.

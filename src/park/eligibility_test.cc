@@ -324,11 +324,11 @@ TEST_F(EligibilityTest, AProgramThatCouldLearnItsParentIsKnown) {
 
 TEST_F(EligibilityTest, IdentityIsThatOfTheFile) {
   const std::string path = put("copy", program());
-  FileIdentity identity;
+  os::FileIdentity identity;
   ASSERT_TRUE(identify_file(path.c_str(), identity));
   EXPECT_EQ(check_program(path.c_str(), temp_.path().c_str()).identity, identity);
   EXPECT_EQ(identity.size, program().size());
-  FileIdentity through_link;
+  os::FileIdentity through_link;
   ASSERT_EQ(::symlink(path.c_str(), (temp_ / "link").c_str()), 0);
   ASSERT_TRUE(identify_file((temp_ / "link").c_str(), through_link));
   EXPECT_EQ(through_link, identity);
@@ -337,8 +337,8 @@ TEST_F(EligibilityTest, IdentityIsThatOfTheFile) {
 
 TEST_F(EligibilityTest, IdentityChangesWithTheFile) {
   const std::string path = put("copy", program());
-  FileIdentity before;
-  FileIdentity after;
+  os::FileIdentity before;
+  os::FileIdentity after;
   ASSERT_TRUE(identify_file(path.c_str(), before));
   put("other", program());
   ASSERT_EQ(::rename((temp_ / "other").c_str(), path.c_str()), 0);

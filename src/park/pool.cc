@@ -3,10 +3,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -18,7 +16,7 @@
 
 #include "os/clock.h"
 #include "os/futex.h"
-#include "os/scheduling.h"
+#include "park/parked_start.h"
 #include "park/part.h"
 #include "park/pool_internal.h"
 
@@ -49,49 +47,6 @@ bool is_free(const Program& p) {
   return true;
 }
 
-// What a program is started with that is to park.
-struct ParkedStart {
-  std::string preload;
-  std::string place;
-  std::string ready = "PREWARM_READY=0000000000";
-  std::vector<char*> env;
-  bool background;
-};
-
-void prepare_parked(ParkedStart& start, char* const* env, const std::string& agent_path,
-                    unsigned index, bool may_clone, bool to_ready_point) {
-  os::Scheduling own;
-  // A process without timer slack, as only a real-time one is, would get some with the policy.
-  start.background = os::get_scheduling(own) && own.policy == os::kUsualPolicy &&
-                     ::prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0) != 0;
-  start.preload = "LD_PRELOAD=" + agent_path;
-  // Descriptors 3 and 4 are the table and the control socket; the agent moves them itself.
-  start.place = "PREWARM_PARK=3:4:" + std::to_string(index) + (may_clone ? ":1" : ":0") +
-                (start.background ? ":1:" : ":0:") + std::to_string(own.runtime) +
-                (to_ready_point ? ":1" : ":0");
-  start.env = {start.preload.data(), start.place.data()};
-  // The agent writes the process id there.
-  if (to_ready_point) start.env.push_back(start.ready.data());
-  for (char* const* e = env; *e != nullptr; ++e) start.env.push_back(*e);
-  start.env.push_back(nullptr);
-}
-
-// Every signal is blocked and none ignored, whatever the caller has. `descriptors` must be kept
-// until they have been (kDescriptorsKept).
-constexpr std::uint32_t kDescriptorsKept = 1;
-std::vector<Operation> parking_chain(const char* path, char* const* argv, const ParkedStart& start,
-                                     std::span<const Inherited> descriptors, bool at_root) {
-  sigset_t all;
-  ::sigfillset(&all);
-  std::vector<Operation> chain = {op::clone({.pidfd = false}), op::keep_only(descriptors),
-                                  op::signal_mask(all), op::signal_default(all)};
-  if (start.background) chain.push_back(op::scheduler(SCHED_BATCH, 0));
-  if (at_root) chain.push_back(op::chdir("/"));
-  for (Operation& o : chain) o = o.link();
-  chain.push_back(op::exec(path, argv, start.env.data()));
-  return chain;
-}
-
 // Makes a place in the table one of a program that is being started, to have `want` idle clones.
 void begin(Program& program, pid_t owner, unsigned want) {
   program.owner.store(owner);
@@ -112,6 +67,7 @@ os::Result<std::unique_ptr<Pool>> Pool::create(PoolOptions options) {
   constexpr int kLowestFloor = 16;
   options.descriptor_floor = std::max(options.descriptor_floor, kLowestFloor);
   std::unique_ptr<Pool> pool(new Pool(std::move(options)));
+  pool->asks_for_images_ = !pool->options_.restorer_path.empty();
   if (!pool->agent_is_whole()) {
     return os::failed_with(0, "use as agent", pool->options_.agent_path);
   }
@@ -146,7 +102,7 @@ Pool::~Pool() {
 
 // Removed or replaced, as by an upgrade: what is parked without the agent would run.
 bool Pool::agent_is_whole() {
-  FileIdentity now;
+  os::FileIdentity now;
   const char* path = options_.agent_path.c_str();
   if (!identify_file(path, now)) return false;
   if (now == agent_) return true;
@@ -316,16 +272,16 @@ std::expected<unsigned, Reason> Pool::park_eligible(const char* path, const Star
   Program& program = table_->programs[index];
   begin(program, owner(),
         how.may_clone ? std::min({want, kMostIdleClones, options_.max_warm - reserved - 1}) : 0);
-  ParkedStart start;
-  prepare_parked(start, how.env, options_.agent_path, index, how.may_clone, how.to_ready_point);
-  const Inherited descriptors[] = {{null_fd_.get(), 0},
-                                   {null_fd_.get(), 1},
-                                   {null_fd_.get(), 2},
-                                   {table_fd_.get(), 3},
-                                   {theirs.get(), 4}};
+  ParkedStart start(
+      {options_.agent_path, options_.restorer_path, index, how.may_clone, how.to_ready_point},
+      how.env);
+  // What is executed to get to a ready point may be a script.
+  if (!how.to_ready_point && asks_for_images_) {
+    asks_for_images_ = start.use_image(how.path, how.env);
+  }
+  const auto chain = start.chain(how.path, how.argv, null_fd_.get(), table_fd_.get(), theirs.get());
   entry.task = std::make_unique<cold::HostTask>();
-  const pid_t pid = entry.task->start(
-      parking_chain(how.path, how.argv, start, descriptors, !how.to_ready_point), kDescriptorsKept);
+  const pid_t pid = entry.task->start(chain, ParkedStart::kDescriptorsKept);
   if (pid < 0) {
     program.state.store(static_cast<std::uint32_t>(ProgramState::vacant));
     return std::unexpected(Reason::system_refused);

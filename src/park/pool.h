@@ -28,6 +28,7 @@ namespace prewarm::park {
 
 struct PoolOptions {
   std::string agent_path;        // of libprewarm-agent.so
+  std::string restorer_path;     // of libprewarm-restore.so; empty: nothing is started from images
   std::string more_directories;  // see check_program
   unsigned max_warm = 64;        // parked processes at any time, zygotes and clones together
   int descriptor_floor = 0;      // keep own descriptors at or above this number
@@ -176,7 +177,7 @@ class Pool {
   struct Entry;
   struct WatchedFile {
     std::string path;
-    FileIdentity identity{};  // none if it doesn't exist
+    os::FileIdentity identity{};  // none if it doesn't exist
     bool exists = true;
   };
   struct WatchedVariable {
@@ -195,7 +196,7 @@ class Pool {
   struct Entry {
     std::string path;
     std::vector<std::string> ready_argv;  // of one that is held at its ready point
-    FileIdentity identity;
+    os::FileIdentity identity;
     std::int64_t parked_at_ns = 0;
     os::Fd control;
     std::vector<os::Fd> slot_sockets;
@@ -230,12 +231,13 @@ class Pool {
   static Ended end_slot(Slot& slot, SlotState was, int status);
 
   PoolOptions options_;
-  FileIdentity agent_;  // of the file that was found to be the agent
+  os::FileIdentity agent_;  // of the file that was found to be the agent
   Table* table_ = nullptr;
   os::Fd table_fd_;
   os::Fd null_fd_;
   os::Fd mounts_;  // polled: whether mounts have changed since it was opened
   bool mounts_changed_ = false;
+  bool asks_for_images_ = false;
   unsigned program_count_ = 0;
   Entry entries_[kMaxPrograms];
   std::vector<char> wire_;

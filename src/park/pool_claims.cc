@@ -97,7 +97,7 @@ void Pool::refill(unsigned index) {
 
 // Without a memory for those that several programs need: a ready point has hundreds of its own.
 bool Pool::is_as_it_was(const WatchedFile& file) {
-  FileIdentity now;
+  os::FileIdentity now;
   const bool exists = identify_file(file.path.c_str(), now);
   return exists == file.exists && (!exists || now == file.identity);
 }
@@ -123,7 +123,7 @@ Reason Pool::check_files(unsigned index) {
     return r == Reason::not_parked_yet ? r : Reason::none;
   }
   Entry& entry = entries_[index];
-  FileIdentity now;
+  os::FileIdentity now;
   bool same = identify_file(entry.path.c_str(), now) && now == entry.identity;
   for (const auto& file : entry.files) {
     same = same && (entry.ready_argv.empty() ? is_unchanged(file) : is_as_it_was(file));

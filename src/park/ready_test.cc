@@ -207,7 +207,7 @@ TEST_F(ReadyTest, DependsOnTheFilesThatItNames) {
   const os::TempDirectory directory;
   const std::string file = directory / "script";
   os::write_file(file, "1");
-  FileIdentity written;
+  os::FileIdentity written;
   ASSERT_TRUE(identify_file(file.c_str(), written));
   // What has changed since parking began is not trusted, and the clock goes in ticks.
   while (os::now_ns(CLOCK_REALTIME_COARSE) <= written.changed_ns) ::sched_yield();

@@ -11,11 +11,13 @@
 #include <atomic>
 #include <cstdint>
 
+#include "os/file_identity.h"
+
 namespace prewarm::park {
 
 inline constexpr std::uint32_t kTableMagic = 0x4d524157;  // "WARM"
 // Agent and owner must agree on every layout in this file and in launch/wire.h.
-inline constexpr std::uint32_t kTableVersion = 4;
+inline constexpr std::uint32_t kTableVersion = 5;
 
 inline constexpr unsigned kMaxPrograms = 64;       // parked programs per pool
 inline constexpr unsigned kSlotsPerProgram = 6;    // clones of one program, at most
@@ -86,19 +88,10 @@ static_assert(sizeof(Program) == 8192);
 // NAME=VALUE, or NAME if it was not set.
 enum class ManifestKind : std::uint32_t { file = 1, variable = 2, missing = 3 };
 
-struct FileIdentity {
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-  std::uint64_t size = 0;
-  std::int64_t modified_ns = 0;
-  std::int64_t changed_ns = 0;
-  bool operator==(const FileIdentity&) const = default;
-};
-
 struct ManifestRecord {
   ManifestKind kind;
   std::uint32_t text_size;
-  FileIdentity identity;  // of a file
+  os::FileIdentity identity;  // of a file
 };
 
 struct Table {

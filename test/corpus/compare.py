@@ -18,7 +18,7 @@ import tempfile
 
 sys.dont_write_bytecode = True  # this may be run from a tree that is not ours to write to
 
-from corpus_harness import script, self_test, snapshot, suite  # noqa: E402
+from corpus_harness import images, script, self_test, snapshot, suite  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -53,6 +53,8 @@ def _arguments():
     )
     parser.add_argument("--prewarm-args", default="", help="more options after `run`")
     parser.add_argument("-j", "--jobs", type=int, default=2, help="scripts at a time (default 2)")
+    parser.add_argument("--images", action="store_true", help="everything twice, beside a loader "
+                        "service that has programs of any size start from images")
     parser.add_argument("--timeout", type=float, default=30.0, help="seconds a run (default 30)")
     parser.add_argument("--keep", action="store_true", help="keep what each run left, say where")
     parser.add_argument("--json", metavar="FILE", help="write all results there")
@@ -153,7 +155,14 @@ def _compare_all(options):
     base = tempfile.mkdtemp(prefix="corpus-")
     try:
         jobs = list(_jobs(options, scripts, base))
-        results = suite.run_jobs(jobs, options.jobs, _report)
+        if options.images:
+            with images.Service(options.prewarm) as service:
+                # What has no image yet gets one meanwhile.
+                results = suite.run_jobs(jobs, options.jobs, _report)
+                results += suite.run_jobs(jobs, options.jobs, _report)
+                starts = service.starts()
+        else:
+            results = suite.run_jobs(jobs, options.jobs, _report)
     finally:
         if options.keep:
             print(f"kept: {base}/FORM/NAME/kept")
@@ -163,7 +172,11 @@ def _compare_all(options):
         _report(blamed)
     if options.json:
         _write_json(options.json, results)
-    return _summarise(options, results)
+    right = _summarise(options, results)
+    if options.images:
+        print(f"{starts['plain']} cold launches and {starts['parked']} zygotes started from images")
+        right = right and min(starts.values()) >= len(scripts)
+    return right
 
 
 def main():

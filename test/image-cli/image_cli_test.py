@@ -111,10 +111,13 @@ class ImageCase(unittest.TestCase):
 
     def make(self, name="tool", word="first"):
         """A program; made anew it is another file."""
+        return self.make_from(name, PROGRAM, f'-DWORD="{word}"')
+
+    def make_from(self, name, source, *options):
         path = self.programs / name
         new = self.programs / "new"
-        subprocess.run(["gcc", "-x", "c", f'-DWORD="{word}"', "-o", str(new), "-"],
-                       input=PROGRAM, text=True, check=True)
+        subprocess.run(["gcc", "-x", "c", *options, "-o", str(new), "-"], input=source, text=True,
+                       check=True)
         new.rename(path)
         return path
 
@@ -488,6 +491,57 @@ class Scripts(ImageCase):
                        stdout=subprocess.DEVNULL, timeout=BOUND)
         script = "in_arena; (in_arena; :); env | grep -c LD_; LD_BIND_NOW=1 in_arena"
         self.assertEqual(self.output(script), ["image", "image", "0", "stock"])
+
+
+    def test_zygotes_start_from_images(self):
+        """Those of curl, which has libraries enough."""
+        script = """
+          look() {
+            local p word line
+            for p in /proc/[0-9]*; do
+              [[ $(readlink "$p/exe") == /usr/bin/curl ]] || continue
+              word=stock
+              while read -r line; do
+                [[ $line != *prewarm-image* ]] || word=image
+              done <"$p/maps"
+              echo "$word"
+              return
+            done
+          } 2>/dev/null
+          curl --version >/dev/null
+          for ((i = 0; i < 10000; ++i)); do
+            found=$(look)
+            [[ ! $found ]] || break
+          done
+          echo "$found"
+          curl --version | head -n 1 | cut -d ' ' -f 1
+        """
+        self.assertEqual(self.output(script), ["stock", "curl"], "there is no service")
+        self.image("build", "curl")
+        self.output(script)  # has one made with the agent
+        def is_there():
+            return any(one.get("preloaded") for one in self.json("ls")["images"])
+        wait_until(is_there, "an image for parking")
+        self.assertEqual(self.output(script), ["image", "curl"])
+        served = [one["served"] for one in self.json("ls")["images"] if one.get("preloaded")]
+        self.assertGreaterEqual(sum(served), 1)
+
+
+class ThroughLoader(ImageCase):
+    """Starts by users who can't start programs without an exec."""
+
+    def starts(self, *words):
+        setpriv = [] if os.geteuid() != 0 else ["setpriv", "--bounding-set", "-all", "--inh-caps",
+                                                "-all", "--ambient-caps", "-all"]
+        return self.run_it(*setpriv, PREWARM, "exec", *words)
+
+    def test_only_what_is_faster_so(self):
+        self.image("build", self.make_from("in_arena", IN_ARENA))
+        self.assertEqual(self.starts("in_arena").stdout, "stock\n")
+        self.assertEqual(self.starts("--always", "in_arena").stdout, "image\n")
+        explained = self.starts("--explain", "in_arena")
+        self.assertEqual(explained.stdout, "stock\n")
+        self.assertIn("its start is as short without", explained.stderr)
 
 
 class Doctor(ImageCase):

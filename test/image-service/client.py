@@ -10,10 +10,10 @@ import struct
 
 MAP_MAGIC = 0x504D5750
 CONTROL_MAGIC = 0x54435750
-VERSION = 1
-BUILD, WAIT, PACK, NO_PACK = 1, 2, 4, 8
+VERSION = 2
+BUILD, WAIT, PACK, NO_PACK, IF_IT_PAYS = 1, 2, 4, 8, 16
 LIST, GC, REMOVE, STOP = range(4)
-REQUEST = struct.Struct("<IIQIIQQ")
+REQUEST = struct.Struct("<IIQIIIIQQ")
 ANSWER = struct.Struct("<IIIIQQQ")
 CONTROL = struct.Struct("<IIII")
 CONTROL_ANSWER = struct.Struct("<IIIIQ")
@@ -96,14 +96,14 @@ class Client:
             fds.frombytes(part[:len(part) - len(part) % fds.itemsize])
         return data, list(fds)
 
-    def ask(self, program, pid=None, flags=0, stack=STACK, root=None):
-        path = os.fsencode(program)
-        request = REQUEST.pack(MAP_MAGIC, VERSION, stack, flags, len(path),
+    def ask(self, program, pid=None, flags=0, stack=STACK, root=None, preload=""):
+        path, more = os.fsencode(program), os.fsencode(preload)
+        request = REQUEST.pack(MAP_MAGIC, VERSION, stack, flags, len(path), len(more), 0,
                                *(root or root_identity()))
         exec_fd = os.open(program, os.O_PATH | os.O_CLOEXEC)
         pidfd = os.pidfd_open(pid or os.getpid())
         try:
-            self.send(request + path, [exec_fd, pidfd])
+            self.send(request + path + more, [exec_fd, pidfd])
         finally:
             os.close(exec_fd)
             os.close(pidfd)

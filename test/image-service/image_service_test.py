@@ -63,6 +63,33 @@ class Answers(ServiceCase):
         self.assertEqual(sorted(i["packed"] for i in self.state()["images"]), [0, 2])
         self.assertEqual(self.refusal(program, flags=client.NO_PACK), "none")
 
+    def test_what_is_preloaded(self):
+        program, agent = self.program(), self.program("agent")
+        self.start("--fewest-regions", "0")
+        self.build(program)
+        self.assertEqual(self.refusal(program, preload=agent), "no_image")
+        self.assertEqual(self.refusal(program, preload=agent, flags=client.WAIT), "none")
+        self.assertEqual(self.refusal(program, preload=program), "no_image")
+        self.assertEqual(self.refusal(program), "none")
+        self.assertEqual(sorted(i["preloaded"] for i in self.state()["images"]), ["", str(agent)])
+        agent.write_text("another")
+        self.assertEqual(self.refusal(program, preload=agent), "stale")
+        self.assertEqual(self.refusal(program), "none")
+
+    def test_what_does_not_pay(self):
+        program, agent = self.program(), self.program("agent")
+        self.start()
+        self.build(program)
+        pays = client.IF_IT_PAYS
+        self.assertEqual(self.refusal(program, flags=pays), "not_worth_it")
+        self.assertEqual(self.refusal(program, flags=pays | client.WAIT), "not_worth_it")
+        self.assertEqual(self.refusal(program), "none")
+        # Processes that it is preloaded into are never started otherwise, so it isn't kept.
+        self.assertEqual(self.refusal(program, preload=agent, flags=client.WAIT), "not_worth_it")
+        builds = self.state()["builds"]
+        self.assertEqual(self.refusal(program, preload=agent, flags=client.WAIT), "not_worth_it")
+        self.assertEqual((self.state()["builds"], len(self.state()["images"])), (builds, 1))
+
     def test_a_request_after_another(self):
         program = self.program()
         self.start()
@@ -91,7 +118,7 @@ class Answers(ServiceCase):
         self.start()
         for size in (8, REQUEST.size, ANSWER.size):
             with self.connect() as peer:
-                peer.send(REQUEST.pack(client.MAP_MAGIC, 99, 0, 0, 0, 0, 0)[:size])
+                peer.send(REQUEST.pack(client.MAP_MAGIC, 99, 0, 0, 0, 0, 0, 0, 0)[:size])
                 with peer.answer() as answer:
                     self.assertEqual(REFUSALS[answer.refusal], "other_version")
 
@@ -136,13 +163,13 @@ class BadClients(ServiceCase):
 
     def request(self, path=b"/x", length=None, **_):
         return REQUEST.pack(client.MAP_MAGIC, client.VERSION, client.STACK, 0,
-                            len(path) if length is None else length,
+                            len(path) if length is None else length, 0, 0,
                             *client.root_identity()) + path
 
     def test_garbage(self):
         for data in (b"x", b"garbage", bytes(48), b"\xff" * 4000, self.request()[:4],
                      self.request()[:-1], CONTROL.pack(client.CONTROL_MAGIC, 7, 0, 0),
-                     CONTROL.pack(client.CONTROL_MAGIC, 1, 77, 0),
+                     CONTROL.pack(client.CONTROL_MAGIC, client.VERSION, 77, 0),
                      CONTROL.pack(client.CONTROL_MAGIC, 1, 0, 99)):
             self.closed(data)
         self.closed(b"x" * 100_000)

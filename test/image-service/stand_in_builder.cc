@@ -23,7 +23,7 @@
 #include <string>
 #include <vector>
 
-#include "image/map_target.h"
+#include "os/file_identity.h"
 #include "image/writer.h"
 
 namespace {
@@ -51,7 +51,7 @@ struct Order {
 FilePart file_part(const std::string& path, std::uint32_t flags) {
   struct stat s{};
   if ((flags & kFileAbsent) == 0 && ::stat(path.c_str(), &s) != 0) fail(path.c_str());
-  const FileIdentity id = FileIdentity::of(s);
+  const auto id = prewarm::os::FileIdentity::of(s);
   if ((flags & kFileAbsent) != 0) return {path, {.flags = flags}};
   return {path,
           {.device = id.device,
@@ -90,6 +90,7 @@ Order parse(int argc, char** argv) {
   rlimit stack{};
   ::getrlimit(RLIMIT_STACK, &stack);
   order.stack_limit = stack.rlim_cur;
+  std::string preload;
   int at = 1;
   for (; at < argc && argv[at][0] == '-'; ++at) {
     const std::string word = argv[at];
@@ -97,12 +98,14 @@ Order parse(int argc, char** argv) {
     if (word == "--to" && at + 1 < argc) {
       order.output = Fd(::open(argv[++at], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     }
+    if (word == "--preload" && at + 1 < argc) preload = argv[++at];
     if (word == "--to-descriptor" && at + 1 < argc) order.output = Fd(std::atoi(argv[++at]));
   }
   if (at >= argc || !order.output.valid()) fail("usage");
   order.program = argv[at++];
   order.files.push_back(file_part(order.program, kFileProgram | kFileMapped));
   order.files.push_back(file_part("/lib64/ld-linux-x86-64.so.2", kFileLoader));
+  if (!preload.empty()) order.files.push_back(file_part(preload, kFilePreloaded));
   if (at == argc) {
     read_options(order);
   } else {

@@ -20,6 +20,8 @@ from . import snapshot, supervise
 from .difference import Observation
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+# Of all runs, beside what a script asks for.
+more_environment = {}
 
 
 def _make_removable(path):
@@ -69,7 +71,7 @@ class Place:
             "TMPDIR": str(self.tmp),
             "XDG_CACHE_HOME": str(self.cache),
         }
-        return fixed | self.script.env
+        return fixed | more_environment | self.script.env
 
     def _stdin(self, form):
         """(descriptor, thread or None): what the run reads, as its header says."""
