@@ -74,11 +74,10 @@ Refusal get_image(const ExecOptions& options, const std::string& program) {
   if (options.wait) {
     if (const auto service = have_service(); !service) complain(service.error().message());
   }
-  const auto given =
-      ask_for_image(absolute(program),
-                    image::kMapBuild | (options.wait ? image::kMapWait : 0) |
-                        (options.always || image::may_start_directly() ? 0 : image::kMapIfItPays),
-                    own_stack_limit());
+  const bool pays_always = options.always || image::may_start_directly();
+  const auto given = ask_for_image(
+      absolute(program), {.flags = image::kMapBuild | (options.wait ? image::kMapWait : 0),
+                          .fewest_regions = pays_always ? 0 : image::kFewestForExec});
   if (given) return check_conditions(*given);
   if (given.error() == Refusal::no_service) start_service_unnoticed();
   return given.error();

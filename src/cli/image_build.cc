@@ -146,7 +146,7 @@ int have_built(const ImageBuildOptions& options, const std::string& path) {
   std::expected<GivenImage, Refusal> given;
   {
     const Progress progress(path);
-    given = ask_for_image(path, flags, own_stack_limit());
+    given = ask_for_image(path, {.flags = flags});
   }
   if (!given) return refuse(path, given.error());
   report(options, path, given->image);

@@ -84,8 +84,7 @@ void explain_image(Explanation& e) {
   e.refusal = image::check_program(e.program);
   if (e.refusal != Refusal::none) return;
   if (const auto service = have_service(); !service) e.notes.push_back(service.error().message());
-  const auto given =
-      ask_for_image(e.program, image::kMapBuild | image::kMapWait, own_stack_limit());
+  const auto given = ask_for_image(e.program, {.flags = image::kMapBuild | image::kMapWait});
   e.refusal = given ? check_conditions(*given) : given.error();
   if (!given) return;
   const auto mapping = image::Mapping::of(given->image);

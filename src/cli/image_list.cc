@@ -122,7 +122,9 @@ std::string what_is_wrong(const GivenImage& given) {
 // One that leaves memory meanwhile isn't an error.
 std::optional<Checked> check_hot(const KnownImage& known) {
   const std::uint32_t flags = known.packed > 0 ? image::kMapPack : image::kMapDoNotPack;
-  const auto given = ask_for_image(known.program, flags, known.stack_limit, known.preloaded);
+  const auto given =
+      ask_for_image(known.program,
+                    {.flags = flags, .stack_limit = known.stack_limit, .preload = known.preloaded});
   if (given) return Checked{known.program, "memory", what_is_wrong(*given)};
   if (given.error() == Refusal::no_image || given.error() == Refusal::being_built) return {};
   return Checked{known.program, "memory", std::string(image::refusal_sentence(given.error()))};

@@ -90,9 +90,7 @@ Refusal check_conditions(const GivenImage& given) {
   return hold ? Refusal::none : Refusal::other_conditions;
 }
 
-std::expected<GivenImage, Refusal> ask_for_image(const std::string& path, std::uint32_t flags,
-                                                 std::uint64_t stack_limit,
-                                                 const std::string& preload) {
+std::expected<GivenImage, Refusal> ask_for_image(const std::string& path, const ImageWish& wish) {
   char socket_path[128];
   if (!image::service_socket_path(environ, socket_path, sizeof socket_path)) {
     return std::unexpected(Refusal::no_service);
@@ -104,13 +102,14 @@ std::expected<GivenImage, Refusal> ask_for_image(const std::string& path, std::u
   call.socket_path = socket_path;
   call.exec_fd = program.get();
   call.pidfd = self.get();
-  call.stack_limit = stack_limit;
-  call.flags = flags;
+  call.stack_limit = wish.stack_limit;
+  call.flags = wish.flags;
   call.path = path.c_str();
-  call.preload = preload.c_str();
+  call.preload = wish.preload.c_str();
+  call.fewest_regions = wish.fewest_regions;
   constexpr unsigned kPatienceMs = 5000;
   constexpr unsigned kLongestBuildMs = 600'000;
-  call.timeout_ms = (flags & image::kMapWait) != 0 ? kLongestBuildMs : kPatienceMs;
+  call.timeout_ms = (wish.flags & image::kMapWait) != 0 ? kLongestBuildMs : kPatienceMs;
   image::MappedImage mapped;
   const Refusal refusal = image::request_map(call, mapped);
   if (refusal != Refusal::none) return std::unexpected(refusal);

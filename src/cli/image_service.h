@@ -19,16 +19,21 @@ struct GivenImage {
   std::vector<os::Fd> files;
 };
 
-// Asks for the image of the program at `path` (absolute) for processes with that soft limit of
-// their stack, and `preload` in LD_PRELOAD; `flags` as in image/wire.h. With kMapWait it waits as
-// long as the service builds.
-std::expected<GivenImage, image::Refusal> ask_for_image(const std::string& path,
-                                                        std::uint32_t flags,
-                                                        std::uint64_t stack_limit,
-                                                        const std::string& preload = {});
-
 // RLIMIT_STACK of this process, soft.
 std::uint64_t own_stack_limit();
+
+// As in image/wire.h.
+struct ImageWish {
+  std::uint32_t flags = 0;
+  std::uint64_t stack_limit = own_stack_limit();
+  std::uint32_t fewest_regions = 0;
+  std::string preload{};
+};
+
+// Asks for the image of the program at `path` (absolute). With kMapWait it waits as long as the
+// service builds.
+std::expected<GivenImage, image::Refusal> ask_for_image(const std::string& path,
+                                                        const ImageWish& wish);
 
 // none: a process that is started here and now could use this image, as far as can be told.
 image::Refusal check_conditions(const GivenImage& given);

@@ -10,7 +10,9 @@ void exec_from_image(const char* restorer, const char* path, char* const* argv,
                      char* const* environment) {
   if (path[0] != '/' || has_loader_variables(environment)) return;
   MappedImage image;
-  if (map_program(environment, {.path = path}, image) != Refusal::none) return;
+  if (map_program(environment, {.path = path, .fewest_regions = kFewestForLaunch}, image) !=
+      Refusal::none)
+    return;
   char added[kAuditVariableBytes];
   if (is_image_of(image, path) && write_audit_variable(restorer, image, added)) {
     keep_over_exec(image);

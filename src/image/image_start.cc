@@ -47,7 +47,8 @@ Refusal map_program(char* const* environment, const MapWish& wish, MappedImage& 
   MapCall call;
   call.socket_path = socket_path;
   call.stack_limit = limit.soft;
-  call.flags = kMapBuild | (wish.only_if_it_pays ? kMapIfItPays : 0);
+  call.flags = kMapBuild;
+  call.fewest_regions = wish.fewest_regions;
   call.path = absolute;
   call.preload = wish.preload;
   call.exec_fd =
@@ -83,7 +84,8 @@ Refusal start_from_service(const InitialStack& stack, const ImageStart& start) {
   ImageStart known = start;
   known.may_be_direct = start.may_be_direct && may_start_directly() && !is_traced();
   MappedImage image;
-  const MapWish wish{.path = start.path, .only_if_it_pays = !known.may_be_direct && !start.always};
+  const bool pays_always = known.may_be_direct || start.always;
+  const MapWish wish{.path = start.path, .fewest_regions = pays_always ? 0 : kFewestForExec};
   const Refusal refusal = map_program(stack.environment, wish, image);
   return refusal == Refusal::none ? start_with(stack, known, image) : refusal;
 }

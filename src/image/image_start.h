@@ -29,9 +29,9 @@ const char* variable_of(const InitialStack& stack, const char* name_and_equals);
 
 // What is asked of the service for a start.
 struct MapWish {
-  const char* path = nullptr;  // of the program, to be executed
-  const char* preload = "";    // absolute path of what LD_PRELOAD will name; "": it isn't set
-  bool only_if_it_pays = true;
+  const char* path = nullptr;        // of the program, to be executed
+  const char* preload = "";          // absolute path of what LD_PRELOAD will name; "": it isn't set
+  std::uint32_t fewest_regions = 0;  // kFewestFor*
 };
 
 // Asks the service for the program's image, and to make one if there is none. Refusal::none:

@@ -130,6 +130,7 @@ bool send_request(int socket, const MapCall& call) {
   request.flags = call.flags;
   request.path_bytes = length_of(call.path);
   request.preload_bytes = length_of(call.preload);
+  request.fewest_regions = call.fewest_regions;
   if (request.path_bytes > kMaxPathBytes || request.preload_bytes > kMaxPathBytes) return false;
   struct statx root;
   if (raw_syscall(SYS_statx, AT_FDCWD, arg("/"), 0, STATX_INO | STATX_MNT_ID, arg(&root)) != 0 ||

@@ -26,6 +26,7 @@ struct MapCall {
   std::uint32_t flags = 0;              // kMap*
   const char* path = nullptr;           // the program's absolute path
   const char* preload = "";             // that of what LD_PRELOAD will name; "": it isn't set
+  std::uint32_t fewest_regions = 0;     // see MapRequest
   unsigned timeout_ms = kMapTimeoutMs;  // of all; more if kMapWait
 };
 

@@ -62,6 +62,7 @@ class Service {
   struct Connection;
   struct Entry;
   struct Job;
+  struct Waiter;
   // What an epoll event is about; the object's id is in the lower bits.
   enum class Kind : std::uint8_t {
     listener,
@@ -89,9 +90,10 @@ class Service {
   // service_requests.cc: what is asked, and the answer. False: the connection is to be closed.
   bool take_packet(Connection& connection, Packet packet);
   bool take_map(Connection& connection, Packet packet);
-  bool map(Connection& connection, const MapTarget& target, std::uint32_t flags, os::Fd pidfd);
-  bool pays(const Entry& entry) const;
-  bool give_image(Connection& connection, Entry& entry, bool only_if_it_pays, os::Fd pidfd);
+  bool map(Connection& connection, const MapTarget& target, std::uint32_t flags,
+           std::uint32_t fewest_regions, os::Fd pidfd);
+  bool pays(const Entry& entry, std::uint32_t fewest_regions) const;
+  bool give_image(Connection& connection, Entry& entry, std::uint32_t fewest_regions, os::Fd pidfd);
   bool answer_map(Connection& connection, Refusal refusal, Entry* entry, os::Fd pidfd);
 
   // service_control.cc: what people ask.
@@ -117,7 +119,7 @@ class Service {
   // service_jobs.cc: images that are read or made.
   Job* find_job(const MapTarget& target);
   bool wait_for_job(Connection& connection, const MapTarget& target, std::uint32_t flags,
-                    os::Fd pidfd, Refusal otherwise);
+                    Waiter waiter, Refusal otherwise);
   void advance_jobs();
   void advance(Job& job);
   void start_helper(Job& job, const HelperWork& work, std::span<const int> keep);

@@ -48,7 +48,7 @@ Service::Job* Service::find_job(const MapTarget& target) {
 
 // The request gets its answer when its job has one. `otherwise`: why there is no image now.
 bool Service::wait_for_job(Connection& connection, const MapTarget& target, std::uint32_t flags,
-                           os::Fd pidfd, Refusal otherwise) {
+                           Waiter waiter, Refusal otherwise) {
   const bool may_build = (flags & (kMapBuild | kMapWait)) != 0;
   const auto refuse = [&](Refusal refusal) { return answer_map(connection, refusal, nullptr, {}); };
   Job* job = find_job(target);
@@ -73,8 +73,7 @@ bool Service::wait_for_job(Connection& connection, const MapTarget& target, std:
   }
   job->may_build |= may_build;
   if (job->building && (flags & kMapWait) == 0) return refuse(Refusal::being_built);
-  job->waiters.push_back(
-      {connection.id, std::move(pidfd), (flags & kMapWait) != 0, (flags & kMapIfItPays) != 0});
+  job->waiters.push_back(std::move(waiter));
   connection.waits_for = job->id;
   advance_jobs();
   return true;
@@ -210,8 +209,9 @@ void Service::take_image(Job& job, HelperResult result) {
     const Variant asked = was_stored ? Variant::any : job.target.variant;
     entry = adopt(std::move(loaded), asked, job.reading, refusal);
   }
-  // Those are only started through ld.so.
-  if (entry != nullptr && !was_stored && !job.target.preload.empty() && !pays(*entry)) {
+  // Those are started by scripts only.
+  if (entry != nullptr && !was_stored && !job.target.preload.empty() &&
+      !pays(*entry, kFewestForLaunch)) {
     release(entry->id);
     return end_job(job, Refusal::not_worth_it, nullptr);
   }
@@ -248,7 +248,7 @@ void Service::end_job(Job& job, Refusal refusal, Entry* entry) {
     connection.waits_for = 0;
     const bool answered =
         entry != nullptr
-            ? give_image(connection, *entry, waiter.only_if_it_pays, std::move(waiter.pidfd))
+            ? give_image(connection, *entry, waiter.fewest_regions, std::move(waiter.pidfd))
             : answer_map(connection, refusal, nullptr, std::move(waiter.pidfd));
     if (!answered) close_soon_.push_back(waiter.connection);
   }

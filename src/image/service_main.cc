@@ -79,9 +79,9 @@ void add_options(CLI::App& app, CommandLine& line) {
   app.add_option("--watches", service.watches,
                  "inotify watches to use at most; 0: half of the user's")
       ->capture_default_str();
-  app.add_option("--fewest-regions", service.fewest_regions,
-                 "From how many regions on an image is used where ld.so starts first")
-      ->capture_default_str();
+  app.add_option("--enough-regions", service.enough_regions,
+                 "Give images of so many regions also to who thinks that they don't pay")
+      ->type_name("N");
   app.add_flag("--print-sandbox", line.print_sandbox, "Say what the sandbox is here, and end");
   app.add_flag("--seccomp-kill", line.seccomp_kill,
                "End at a system call that isn't allowed, instead of refusing it");

@@ -20,9 +20,8 @@ struct ServiceOptions {
   std::uint64_t hot_bytes = 1ULL << 30;    // of images in memory; what is held may exceed it
   std::int64_t idle_seconds = 1800;        // without images, until the service ends; 0: never
   std::size_t watches = 0;                 // see FileWatch::make
-  // An image pays from so many regions on, where ld.so starts first: what that does before it loads
-  // anything takes longer than mapping a few libraries.
-  std::uint64_t fewest_regions = 80;
+  // So many regions are enough for every image, whatever is asked (MapRequest::fewest_regions).
+  std::uint32_t enough_regions = UINT32_MAX;
 };
 
 }  // namespace prewarm::image

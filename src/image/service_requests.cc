@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+
 #include "image/service.h"
 #include "image/service_state.h"
 
@@ -79,26 +81,30 @@ bool Service::take_map(Connection& connection, Packet packet) {
   const MapTarget target{os::FileIdentity::of(s), request.stack_limit, variant_of(request.flags),
                          std::string(path), std::string(preload)};
   packet.descriptors[0].reset();
-  return map(connection, target, request.flags, std::move(packet.descriptors[1]));
+  return map(connection, target, request.flags, request.fewest_regions,
+             std::move(packet.descriptors[1]));
 }
 
 bool Service::map(Connection& connection, const MapTarget& target, std::uint32_t flags,
-                  os::Fd pidfd) {
+                  std::uint32_t fewest_regions, os::Fd pidfd) {
   // What has changed before this request was made is in the queue.
   look_at_changes();
   Refusal why_not = Refusal::no_image;
   if (Entry* entry = find(target, why_not)) {
-    return give_image(connection, *entry, (flags & kMapIfItPays) != 0, std::move(pidfd));
+    return give_image(connection, *entry, fewest_regions, std::move(pidfd));
   }
-  return wait_for_job(connection, target, flags, std::move(pidfd), why_not);
+  return wait_for_job(connection, target, flags,
+                      {connection.id, std::move(pidfd), (flags & kMapWait) != 0, fewest_regions},
+                      why_not);
 }
 
-bool Service::pays(const Entry& entry) const {
-  return entry.image.header().regions.count >= options_.fewest_regions;
+bool Service::pays(const Entry& entry, std::uint32_t fewest_regions) const {
+  return entry.image.header().regions.count >= std::min(fewest_regions, options_.enough_regions);
 }
 
-bool Service::give_image(Connection& connection, Entry& entry, bool only_if_it_pays, os::Fd pidfd) {
-  if (only_if_it_pays && !pays(entry)) {
+bool Service::give_image(Connection& connection, Entry& entry, std::uint32_t fewest_regions,
+                         os::Fd pidfd) {
+  if (!pays(entry, fewest_regions)) {
     entry.used = now_;
     return answer_map(connection, Refusal::not_worth_it, nullptr, {});
   }

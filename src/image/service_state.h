@@ -31,11 +31,11 @@ struct Service::Entry {
 };
 
 // Who wants the result of a job.
-struct Waiter {
+struct Service::Waiter {
   std::uint64_t connection = 0;
   os::Fd pidfd;
   bool waits_for_build = false;  // not only for what is on the disk
-  bool only_if_it_pays = false;  // kMapIfItPays
+  std::uint32_t fewest_regions = 0;
 };
 
 // An image that is read from the disk, or made.

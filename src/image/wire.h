@@ -24,8 +24,12 @@ inline constexpr std::uint32_t kMapBuild = 1;  // if there is no image, have one
 inline constexpr std::uint32_t kMapWait = 2;   // and answer only when it is there
 inline constexpr std::uint32_t kMapPack = 4;   // a packed image, whatever the number of libraries
 inline constexpr std::uint32_t kMapDoNotPack = 8;  // never a packed one
-// Only an image with which a start through ld.so is faster than without (ServiceOptions).
-inline constexpr std::uint32_t kMapIfItPays = 16;
+
+// An image pays from so many regions on, where ld.so starts first: what that does before it loads
+// anything takes longer than mapping a few libraries. When the process that asks is there only to
+// start the program, and when it would have executed it anyway (docs/performance.md).
+inline constexpr std::uint32_t kFewestForExec = 20;
+inline constexpr std::uint32_t kFewestForLaunch = 50;
 
 struct MapRequest {
   std::uint32_t magic = kMapMagic;
@@ -36,7 +40,7 @@ struct MapRequest {
   // what LD_PRELOAD will name (none: the variable isn't set).
   std::uint32_t path_bytes = 0;
   std::uint32_t preload_bytes = 0;
-  std::uint32_t reserved = 0;
+  std::uint32_t fewest_regions = 0;  // an image of fewer is refused: not_worth_it
   // What "/" is for whoever asks, by statx(2): stx_mnt_id and stx_ino. In another mount namespace
   // or root the same program would be linked with other libraries.
   std::uint64_t root_mount = 0;

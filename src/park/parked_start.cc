@@ -38,7 +38,8 @@ ParkedStart::ParkedStart(const ParkedOrders& orders, char* const* env) : orders_
 ParkedStart::~ParkedStart() { image::close_mapped(image_); }
 
 bool ParkedStart::use_image(const char* path, char* const* env) {
-  const image::MapWish wish{.path = path, .preload = orders_.agent.c_str()};
+  const image::MapWish wish{
+      .path = path, .preload = orders_.agent.c_str(), .fewest_regions = image::kFewestForLaunch};
   const image::Refusal refusal = image::map_program(env, wish, image_);
   if (refusal != image::Refusal::none) return refusal != image::Refusal::no_service;
   audit_.resize(image::kAuditVariableBytes);

@@ -11,7 +11,7 @@ import struct
 MAP_MAGIC = 0x504D5750
 CONTROL_MAGIC = 0x54435750
 VERSION = 2
-BUILD, WAIT, PACK, NO_PACK, IF_IT_PAYS = 1, 2, 4, 8, 16
+BUILD, WAIT, PACK, NO_PACK = 1, 2, 4, 8
 LIST, GC, REMOVE, STOP = range(4)
 REQUEST = struct.Struct("<IIQIIIIQQ")
 ANSWER = struct.Struct("<IIIIQQQ")
@@ -96,9 +96,9 @@ class Client:
             fds.frombytes(part[:len(part) - len(part) % fds.itemsize])
         return data, list(fds)
 
-    def ask(self, program, pid=None, flags=0, stack=STACK, root=None, preload=""):
+    def ask(self, program, pid=None, flags=0, stack=STACK, root=None, preload="", fewest=0):
         path, more = os.fsencode(program), os.fsencode(preload)
-        request = REQUEST.pack(MAP_MAGIC, VERSION, stack, flags, len(path), len(more), 0,
+        request = REQUEST.pack(MAP_MAGIC, VERSION, stack, flags, len(path), len(more), fewest,
                                *(root or root_identity()))
         exec_fd = os.open(program, os.O_PATH | os.O_CLOEXEC)
         pidfd = os.pidfd_open(pid or os.getpid())

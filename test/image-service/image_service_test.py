@@ -65,7 +65,7 @@ class Answers(ServiceCase):
 
     def test_what_is_preloaded(self):
         program, agent = self.program(), self.program("agent")
-        self.start("--fewest-regions", "0")
+        self.start("--enough-regions", "0")
         self.build(program)
         self.assertEqual(self.refusal(program, preload=agent), "no_image")
         self.assertEqual(self.refusal(program, preload=agent, flags=client.WAIT), "none")
@@ -80,10 +80,10 @@ class Answers(ServiceCase):
         program, agent = self.program(), self.program("agent")
         self.start()
         self.build(program)
-        pays = client.IF_IT_PAYS
-        self.assertEqual(self.refusal(program, flags=pays), "not_worth_it")
-        self.assertEqual(self.refusal(program, flags=pays | client.WAIT), "not_worth_it")
-        self.assertEqual(self.refusal(program), "none")
+        (regions,) = (image["regions"] for image in self.state()["images"])
+        for flags in (0, client.WAIT):
+            self.assertEqual(self.refusal(program, flags=flags, fewest=regions + 1), "not_worth_it")
+            self.assertEqual(self.refusal(program, flags=flags, fewest=regions), "none")
         # Processes that it is preloaded into are never started otherwise, so it isn't kept.
         self.assertEqual(self.refusal(program, preload=agent, flags=client.WAIT), "not_worth_it")
         builds = self.state()["builds"]

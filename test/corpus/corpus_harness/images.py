@@ -24,7 +24,7 @@ class Service:
 
     def __enter__(self):
         self.process = subprocess.Popen(
-            [self.prewarm.with_name("prewarmd"), "--fewest-regions", "0", "--builder",
+            [self.prewarm.with_name("prewarmd"), "--enough-regions", "0", "--builder",
              self.prewarm, "image", "build"],
             env=self._environment(), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         place.more_environment["PREWARM_RUNTIME_DIR"] = self.directory
