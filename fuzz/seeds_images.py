@@ -11,7 +11,7 @@ PAGE = 4096
 ARENA = 0x2000_0000_0000
 ZEROS, IN_IMAGE = 0xFFFFFFFF, 0xFFFFFFFE
 READ, WRITE, EXECUTE = 1, 2, 4
-MAPPED, PROGRAM, LOADER, ABSENT = 1, 2, 4, 8
+MAPPED, PROGRAM, LOADER, ABSENT, PRELOADED = 1, 2, 4, 8, 16
 PATCHED = 2
 IMAGE_HEADER = struct.Struct("<8s2I2QQ2Q3Q10Q6Q4I7Q6Q7Q2Q16s")
 VDSO = ARENA + 0x90_0000
@@ -83,6 +83,10 @@ def images():
     )
     yield "overlapping-slides", image([text, data], slides=[PAGE, PAGE + 4], contents=contents, total=3)
     yield "no-regions", image(total=1)
+    for name, which in (("preloaded", 2), ("preloaded-program", 0)):
+        flags = [PROGRAM, LOADER, 0]
+        flags[which] |= PRELOADED
+        yield name, image([text, data], list(zip((0, 7, 18), (0x3000, 0x1000, 0x1000), flags, (0, 0, 0))), total=3)
     yield "vdso-in-a-region", image([text, data], total=3, header={"vdso": (ARENA + 0x1000, 0x6000, ARENA + 0x1000, 0x6000, 0, 0, 0)})
 
 

@@ -15,7 +15,7 @@
 namespace prewarm::image {
 
 inline constexpr char kImageMagic[8] = {'P', 'W', 'I', 'M', 'A', 'G', 'E', '\0'};
-inline constexpr std::uint32_t kImageVersion = 1;
+inline constexpr std::uint32_t kImageVersion = 2;
 inline constexpr std::uint64_t kPageSize = 4096;
 
 // Where images live in the address space: nothing else of a process is placed here, as the kernel
