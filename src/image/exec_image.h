@@ -10,7 +10,8 @@
 namespace prewarm::image {
 
 // Becomes the program at `path` with these arguments and this environment, if the service has an
-// image of it and starting from that takes less time. Returns if not: then it has to be executed as
+// image of it and starting from that takes less time. If it has none it makes one, unless the
+// program has just been written itself. Returns if not: then it has to be executed as
 // usual. All descriptors are as before then. `restorer`: the path of libprewarm-restore.so.
 void exec_from_image(const char* restorer, const char* path, char* const* argv,
                      char* const* environment);

@@ -31,6 +31,15 @@ bool make_absolute(const char* path, char* absolute) {
   return text.add(directory).put('/').add(path).fits();
 }
 
+// Whether the file has been as it is for so long.
+bool is_settled(int fd, std::int64_t age_s) {
+  struct statx s;
+  timespec now;
+  return raw_syscall(SYS_statx, fd, arg(""), AT_EMPTY_PATH, STATX_CTIME, arg(&s)) == 0 &&
+         raw_syscall(SYS_clock_gettime, CLOCK_REALTIME_COARSE, arg(&now)) == 0 &&
+         now.tv_sec - s.stx_ctime.tv_sec >= age_s;
+}
+
 }  // namespace
 
 Refusal map_program(char* const* environment, const MapWish& wish, MappedImage& result) {
@@ -47,13 +56,14 @@ Refusal map_program(char* const* environment, const MapWish& wish, MappedImage& 
   MapCall call;
   call.socket_path = socket_path;
   call.stack_limit = limit.soft;
-  call.flags = kMapBuild;
   call.fewest_regions = wish.fewest_regions;
   call.path = absolute;
   call.preload = wish.preload;
   call.exec_fd =
       static_cast<int>(raw_syscall(SYS_openat, AT_FDCWD, arg(wish.path), O_PATH | O_CLOEXEC));
   call.pidfd = static_cast<int>(raw_syscall(SYS_pidfd_open, raw_syscall(SYS_getpid), 0));
+  const bool is_made = wish.least_age_s == 0 || is_settled(call.exec_fd, wish.least_age_s);
+  call.flags = is_made ? kMapBuild : 0;
   const Refusal refusal =
       call.exec_fd >= 0 && call.pidfd >= 0 ? request_map(call, result) : Refusal::no_descriptors;
   raw_syscall(SYS_close, call.exec_fd);

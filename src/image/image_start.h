@@ -32,6 +32,7 @@ struct MapWish {
   const char* path = nullptr;        // of the program, to be executed
   const char* preload = "";          // absolute path of what LD_PRELOAD will name; "": it isn't set
   std::uint32_t fewest_regions = 0;  // kFewestFor*
+  std::int64_t least_age_s = 0;      // of a file's last change, to have an image made of it
 };
 
 // Asks the service for the program's image, and to make one if there is none. Refusal::none:

@@ -57,7 +57,8 @@ TEST_F(StoredFile, OneFrameIsAllThereIs) {
 
 TEST_F(StoredFile, ImagesOfOtherVersionsAreTold) {
   EXPECT_EQ(changed([](StoredHeader& h) { ++h.image_version; }),
-            "read the stored image: an image of version 2: Protocol not supported");
+            "read the stored image: an image of version " + std::to_string(kImageVersion + 1) +
+                ": Protocol not supported");
   EXPECT_EQ(read_entry(file_).error().code, EPROTONOSUPPORT);
 }
 

@@ -493,6 +493,15 @@ class Scripts(ImageCase):
         self.assertEqual(self.output(script), ["image", "image", "0", "stock"])
 
 
+    def test_no_image_is_made_of_what_has_just_been_made(self):
+        self.many_libraries(30)
+        self.image("build", self.make())  # starts the service
+        def known():
+            return [pathlib.Path(one["program"]).name for one in self.json("ls")["images"]]
+        wait_until(lambda: self.output("in_arena; (ls / >/dev/null); ls / >/dev/null") and
+                   "ls" in known(), "an image of ls")
+        self.assertNotIn("in_arena", known())
+
     def test_zygotes_start_from_images(self):
         """Those of curl, which has libraries enough."""
         script = """
