@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "image/audit_variable.h"
 #include "image/image_start.h"
@@ -16,6 +17,11 @@ namespace {
 constexpr int kTable = 3;
 constexpr int kControl = 4;
 constexpr int kImage = 5;
+
+bool are_numbers(int end) {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && static_cast<rlim_t>(end) <= limit.rlim_cur;
+}
 
 }  // namespace
 
@@ -43,7 +49,8 @@ bool ParkedStart::use_image(const char* path, char* const* env) {
   const image::Refusal refusal = image::map_program(env, wish, image_);
   if (refusal != image::Refusal::none) return refusal != image::Refusal::no_service;
   audit_.resize(image::kAuditVariableBytes);
-  if (!image::is_image_of(image_, path) ||
+  if (!are_numbers(kImage + 1 + static_cast<int>(image_.file_count)) ||
+      !image::is_image_of(image_, path) ||
       !image::write_audit_variable(orders_.restorer.c_str(), image_, kImage, audit_.data())) {
     image::close_mapped(image_);
     return true;

@@ -165,5 +165,66 @@ class RelrAndOldHash(Linked, unittest.TestCase):
     flags = ["-Wl,-z,pack-relative-relocs", "-Wl,--hash-style=sysv"]
 
 
+# Each library's own `who` and `value` are reached through relocations that name them.
+DEFINES = """
+{visibility} const char* who(void) {{ return "{name}"; }}
+{visibility} int value = {number};
+const char* (*pointer_{name})(void) = who;
+int* value_{name} = &value;
+const char* ask_{name}(void) {{ return who(); }}
+"""
+ASKS = """
+#include <stdio.h>
+const char* who(void) {{ return "program"; }}
+int value = 1;
+{declarations}
+int main(void) {{
+{lines}
+  return 0;
+}}
+"""
+
+
+class Interposed(unittest.TestCase):
+    """The program defines what its libraries define, too. Whose is it?"""
+
+    def test_whose_it_is(self):
+        with tempfile.TemporaryDirectory(prefix="prewarm-pack-") as directory:
+            out = pathlib.Path(directory)
+            names = ("plain", "symbolic", "hidden", "guarded")
+            for number, name in enumerate(names, 2):
+                visibility = {"guarded": "protected", "hidden": "hidden"}.get(name, "default")
+                (out / f"{name}.c").write_text(DEFINES.format(
+                    name=name, number=number,
+                    visibility=f'__attribute__((visibility("{visibility}")))'), encoding="ascii")
+                made("gcc", "-fPIC", "-shared", "-Wl,-z,now", "-Wl,-soname," + f"lib{name}.so", "-o",
+                     f"{out}/lib{name}.so", f"{out}/{name}.c")
+            self.make_symbolic(out / "libsymbolic.so")
+            declarations = "".join(f"extern const char *ask_{n}(void), *(*pointer_{n})(void);\n"
+                                   f"extern int* value_{n};\n" for n in names)
+            lines = "".join(f'  printf("{n} %s %s %d\\n", ask_{n}(), pointer_{n}(), *value_{n});\n'
+                            for n in names)
+            (out / "program.c").write_text(
+                ASKS.format(declarations=declarations, lines=lines), encoding="ascii")
+            made("gcc", "-rdynamic", "-o", f"{out}/program", f"{out}/program.c", f"-L{out}",
+                 f"-Wl,-rpath,{out}", *[f"-l{n}" for n in names])
+            made(PREWARM, "image", "build", "--pack", "-o", f"{out}/image", f"{out}/program")
+            stock = run(f"{out}/program")
+            self.assertEqual(stock.stdout, "plain program program 1\nsymbolic symbolic symbolic 3\n"
+                             "hidden hidden hidden 4\nguarded guarded guarded 5\n")
+            packed = run(PREWARM, "exec", "--image", f"{out}/image", f"{out}/program")
+            self.assertEqual(packed.stdout, stock.stdout)
+
+    def make_symbolic(self, path: pathlib.Path) -> None:
+        """Says so in the dynamic section. The linker's -Bsymbolic does too, but leaves nothing to be
+        looked up that it would matter for."""
+        flags, bind_now, symbolic = 30, 8, 2
+        data = path.read_bytes()
+        entry = flags.to_bytes(8, "little") + bind_now.to_bytes(8, "little")
+        self.assertEqual(data.count(entry), 1)
+        path.write_bytes(data.replace(
+            entry, flags.to_bytes(8, "little") + (bind_now | symbolic).to_bytes(8, "little")))
+
+
 if __name__ == "__main__":
     unittest.main()

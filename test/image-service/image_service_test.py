@@ -302,6 +302,22 @@ class Disk(ServiceCase):
         self.assertEqual(self.refusal(program), "none")
         self.assertEqual(self.state()["builds"], 0)
 
+    def test_a_disk_that_is_full(self):
+        """A real one, of 16 pages."""
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "none", self.cache],
+                                 capture_output=True, check=False)
+        if mounted.returncode != 0:
+            self.skipTest(mounted.stderr.decode().strip())
+        self.addCleanup(subprocess.run, ["umount", "-l", self.cache], check=True)
+        (self.cache / "filler").write_bytes(bytes(64 << 10))
+        program = self.program(options=["--bytes", "300000"])
+        self.start()
+        self.build(program)
+        wait_until(lambda: self.state()["store_failures"] == 1, "a failure")
+        self.assertEqual(self.refusal(program), "none")
+        self.assertEqual(self.stored(), [])
+        self.assertEqual(sorted(os.listdir(self.cache / "images")), [])
+
     def test_stale_one(self):
         library = self.library()
         program = self.program(options=["--mapped", library])
