@@ -14,11 +14,11 @@
 #include "bench/cases.h"
 #include "image/image.h"
 #include "image/map_client.h"
-#include "os/file_identity.h"
 #include "image/memfd.h"
 #include "image/service_socket.h"
 #include "image/writer.h"
 #include "os/clock.h"
+#include "os/file_identity.h"
 #include "os/process.h"
 
 namespace prewarm::bench {

@@ -23,8 +23,8 @@
 #include <string>
 #include <vector>
 
-#include "os/file_identity.h"
 #include "image/writer.h"
+#include "os/file_identity.h"
 
 namespace {
 
