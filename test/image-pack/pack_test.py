@@ -169,9 +169,11 @@ class RelrAndOldHash(Linked, unittest.TestCase):
 DEFINES = """
 {visibility} const char* who(void) {{ return "{name}"; }}
 {visibility} int value = {number};
-const char* (*pointer_{name})(void) = who;
-int* value_{name} = &value;
+static const char* (*volatile pointer)(void) = who;
+static int* volatile pointed = &value;
 const char* ask_{name}(void) {{ return who(); }}
+const char* pointer_{name}(void) {{ return pointer(); }}
+int value_{name}(void) {{ return *pointed; }}
 """
 ASKS = """
 #include <stdio.h>
@@ -200,15 +202,17 @@ class Interposed(unittest.TestCase):
                 made("gcc", "-fPIC", "-shared", "-Wl,-z,now", "-Wl,-soname," + f"lib{name}.so", "-o",
                      f"{out}/lib{name}.so", f"{out}/{name}.c")
             self.make_symbolic(out / "libsymbolic.so")
-            declarations = "".join(f"extern const char *ask_{n}(void), *(*pointer_{n})(void);\n"
-                                   f"extern int* value_{n};\n" for n in names)
-            lines = "".join(f'  printf("{n} %s %s %d\\n", ask_{n}(), pointer_{n}(), *value_{n});\n'
+            declarations = "".join(f"extern const char *ask_{n}(void), *pointer_{n}(void);\n"
+                                   f"extern int value_{n}(void);\n" for n in names)
+            lines = "".join(f'  printf("{n} %s %s %d\\n", ask_{n}(), pointer_{n}(), value_{n}());\n'
                             for n in names)
             (out / "program.c").write_text(
                 ASKS.format(declarations=declarations, lines=lines), encoding="ascii")
             made("gcc", "-rdynamic", "-o", f"{out}/program", f"{out}/program.c", f"-L{out}",
                  f"-Wl,-rpath,{out}", *[f"-l{n}" for n in names])
-            made(PREWARM, "image", "build", "--pack", "-o", f"{out}/image", f"{out}/program")
+            built = run(PREWARM, "image", "build", "--pack", "--json", "-o", f"{out}/image",
+                        f"{out}/program")
+            self.assertEqual(json.loads(built.stdout)["packed"], len(names))
             stock = run(f"{out}/program")
             self.assertEqual(stock.stdout, "plain program program 1\nsymbolic symbolic symbolic 3\n"
                              "hidden hidden hidden 4\nguarded guarded guarded 5\n")
