@@ -5,7 +5,10 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "os/clock.h"
 
 namespace prewarm::image {
 namespace {
@@ -31,7 +34,14 @@ os::Result<os::Fd> make_memfd(const char* name, std::uint64_t size) {
 }
 
 os::Result<void> seal(const os::Fd& memfd) {
-  if (::fcntl(memfd.get(), F_ADD_SEALS, kSeals) != 0) return os::failed("seal a memfd");
+  // The writable mappings of a process that has ended go a moment later if somebody looks at its
+  // memory just then, as who reads /proc/PID/environ does.
+  constexpr int kTries = 100;
+  constexpr timespec kPause{0, 2 * os::kNsPerMs};
+  for (int i = 0; ::fcntl(memfd.get(), F_ADD_SEALS, kSeals) != 0; ++i) {
+    if (errno != EBUSY || i == kTries) return os::failed("seal a memfd");
+    ::nanosleep(&kPause, nullptr);
+  }
   return {};
 }
 

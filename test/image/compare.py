@@ -26,7 +26,7 @@ def _everything(options, bench):
     """Each test: its area, name, whether it is long, why it can't be run, and how it is run."""
     def plain(area, found):
         for case in found:
-            yield area, case, cases.missing(case), lambda case=case: cases.compare(bench, case)
+            yield area, case, cases.missing(bench, case), lambda case=case: cases.compare(bench, case)
 
     programs = pathlib.Path(options.mirror)
     yield from plain("own", own.cases(options.programs))

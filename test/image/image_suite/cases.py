@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import shutil
+import stat
 
 from image_suite import launch
 
@@ -43,6 +44,7 @@ class Bench:
         self.root = pathlib.Path(root)
         self.root.chmod(0o755)
         (self.root / "images").mkdir()
+        self.prewarm = prewarm
         self.images = launch.Images(prewarm, self.root / "images")
 
     def directory(self, case):
@@ -83,10 +85,16 @@ class Bench:
                           environment=environment, stdin=case.stdin, prepare=case.prepare)
 
 
-def missing(case):
+def _is_open_to_others(path):
+    return all(directory.stat().st_mode & stat.S_IXOTH for directory in pathlib.Path(path).parents)
+
+
+def missing(bench, case):
     """What the case needs and isn't there, or None."""
     if case.is_unprivileged and os.geteuid() != 0:
         return "only root can become somebody else"
+    if case.is_unprivileged and not _is_open_to_others(bench.prewarm):
+        return "a directory above the command is closed to others"
     for need in (case.command[0], *case.needs):
         if "%" in need:
             continue
