@@ -19,6 +19,9 @@ fi
 scratch=$(mktemp -d)
 readonly scratch
 export PREWARM_RUNTIME_DIR=$scratch/runtime
+# Invocations write to one file at once: without a buffer, a line and its end are two writes, between
+# which others come, held or not.
+unset PYTHONUNBUFFERED
 trap '"$PREWARM" pool stop; rm -rf "$scratch"' EXIT
 
 mkdir "$scratch/code"
