@@ -18,11 +18,12 @@ struct Case {
   std::function<os::Result<Measured>(const Session&)> measure;
 };
 
-std::vector<Case> loop_cases();     // loop_cases.cc: a command in a loop of a script
-std::vector<Case> script_cases();   // script_cases.cc: whole short scripts
-std::vector<Case> to_main_cases();  // to_main_case.cc: from a caller to the start of main
-std::vector<Case> coproc_cases();   // coproc_cases.cc: tools that stay
-std::vector<Case> image_cases();    // image_map_case.cc: the loader service
-std::vector<Case> lambda_cases();   // lambda_case.cc: the example, as a whole
+std::vector<Case> loop_cases();         // loop_cases.cc: a command in a loop of a script
+std::vector<Case> script_cases();       // script_cases.cc: whole short scripts
+std::vector<Case> to_main_cases();      // to_main_case.cc: from a caller to the start of main
+std::vector<Case> coproc_cases();       // coproc_cases.cc: tools that stay
+std::vector<Case> image_map_cases();    // image_map_case.cc: the loader service
+std::vector<Case> image_start_cases();  // image_start_case.cc: starts from images
+std::vector<Case> lambda_cases();       // lambda_case.cc: the example, as a whole
 
 }  // namespace prewarm::bench

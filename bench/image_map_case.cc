@@ -2,24 +2,18 @@
 //
 // The loader service's answer to a map request, from before the client connects until it has the
 // image's descriptors: of a small image, and of one that was made from 10,000 files.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <memory>
 
 #include "bench/cases.h"
+#include "bench/image_service.h"
 #include "image/image.h"
-#include "image/map_client.h"
+#include "image/image_file.h"
 #include "image/memfd.h"
-#include "image/service_socket.h"
 #include "image/writer.h"
-#include "os/clock.h"
-#include "os/file_identity.h"
-#include "os/process.h"
 
 namespace prewarm::bench {
 namespace {
@@ -28,19 +22,13 @@ constexpr unsigned kRequests = 200;  // per sample
 constexpr unsigned kFiles = 10'000;
 constexpr unsigned kMapped = 200;  // of these, as far as one message can carry them
 constexpr std::uint64_t kStackLimit = 8 << 20;
-constexpr double kNsPerUs = 1000;
 
 os::Result<image::FilePart> describe(const std::string& path, std::uint32_t flags) {
   struct stat s;
   if (::stat(path.c_str(), &s) != 0) return os::failed("look at", path);
-  const auto file = os::FileIdentity::of(s);
-  return image::FilePart{path,
-                         {.device = file.device,
-                          .inode = file.inode,
-                          .size = file.size,
-                          .modified_ns = file.modified_ns,
-                          .changed_ns = file.changed_ns,
-                          .flags = flags}};
+  image::FilePart part{path, {.flags = flags}};
+  image::set_identity(part.file, os::FileIdentity::of(s));
+  return part;
 }
 
 // Right in form, so that the service takes it.
@@ -106,77 +94,15 @@ os::Result<std::string> make_image(const Session& session, const std::string& na
   return program;
 }
 
-class RunningService {
- public:
-  RunningService(pid_t pid, std::string socket_path) : pid_(pid), path_(std::move(socket_path)) {}
-  RunningService(const RunningService&) = delete;
-  RunningService& operator=(const RunningService&) = delete;
-  ~RunningService() {
-    ::kill(pid_, SIGTERM);
-    ::waitpid(pid_, nullptr, 0);
+os::Result<std::vector<double>> sample(const ImageService& service, const std::string& program,
+                                       unsigned requests) {
+  std::vector<double> times;
+  for (unsigned i = 0; i < requests; ++i) {
+    const auto given = service.map(program, kStackLimit);
+    if (!given) return std::unexpected(given.error());
+    times.push_back(given->us());
   }
-
-  os::Result<double> request_us(const std::string& program) const {
-    const os::Fd file(::open(program.c_str(), O_PATH | O_CLOEXEC));
-    const os::Fd self = os::watch(::getpid());
-    const image::MapCall call{.socket_path = path_.c_str(),
-                              .exec_fd = file.get(),
-                              .pidfd = self.get(),
-                              .stack_limit = kStackLimit,
-                              .path = program.c_str(),
-                              .timeout_ms = 10'000};
-    image::MappedImage mapped;
-    const std::int64_t before = os::now_ns();
-    const image::Refusal refusal = image::request_map(call, mapped);
-    const std::int64_t after = os::now_ns();
-    image::close_mapped(mapped);
-    if (refusal != image::Refusal::none) {
-      return os::failed_with(0, "ask for an image:", std::string(image::refusal_sentence(refusal)));
-    }
-    return static_cast<double>(after - before) / kNsPerUs;
-  }
-  os::Result<std::vector<double>> sample(const std::string& program, unsigned requests) const {
-    std::vector<double> times;
-    for (unsigned i = 0; i < requests; ++i) {
-      const auto time = request_us(program);
-      if (!time) return std::unexpected(time.error());
-      times.push_back(*time);
-    }
-    return std::vector<double>{summarize(times).median};
-  }
-
- private:
-  pid_t pid_;
-  std::string path_;
-};
-
-os::Result<std::shared_ptr<RunningService>> start_service(
-    const Session& session, const std::vector<std::string>& programs) {
-  const std::string directory = session.scratch_path("run");
-  if (::mkdir(directory.c_str(), 0700) != 0) return os::failed("make", directory);
-  auto environment = session.environment("cache");
-  environment.push_back("PREWARM_RUNTIME_DIR=" + directory);
-  Command command{.argv = {session.options.directory + "/../prewarmd"}, .env = environment};
-  for (const std::string& program : programs) {
-    command.argv.insert(command.argv.end(), {"--image", program + ".image"});
-  }
-  const os::Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  const auto pid = session.processes.spawn(command, {nothing.get(), nothing.get(), STDERR_FILENO});
-  if (!pid) return std::unexpected(pid.error());
-  const std::string path = directory + "/image.sock";
-  auto service = std::make_shared<RunningService>(*pid, path);
-  // It listens once the images are being read; the first requests wait for that.
-  const std::int64_t end = os::now_ns() + 20 * os::kNsPerSecond;
-  while (!image::connect_to_service(path)) {
-    if (os::now_ns() > end) return os::failed_with(ETIMEDOUT, "start", command.argv[0]);
-    const os::Fd watched = os::watch(*pid);
-    if (const auto ended =
-            session.processes.wait_readable(watched.get(), std::chrono::milliseconds(5));
-        !ended || *ended) {
-      return os::failed_with(0, "start", command.argv[0]);
-    }
-  }
-  return service;
+  return std::vector<double>{summarize(times).median};
 }
 
 os::Result<Measured> measure_image_map(const Session& session) {
@@ -188,7 +114,7 @@ os::Result<Measured> measure_image_map(const Session& session) {
   if (!small) return std::unexpected(small.error());
   const auto large = make_image(session, "large", files, kMapped / (quick ? 10 : 1));
   if (!large) return std::unexpected(large.error());
-  const auto service = start_service(session, {*small, *large});
+  const auto service = ImageService::start(session, {*small + ".image", *large + ".image"});
   if (!service) return std::unexpected(service.error());
   Plan plan;
   plan.metrics = {"from connecting to the image's descriptors"};
@@ -199,7 +125,7 @@ os::Result<Measured> measure_image_map(const Session& session) {
   for (const auto& [name, program] :
        {std::pair("small", *small), std::pair("10,000 files", *large)}) {
     plan.variants.push_back({name, [service = *service, program, requests] {
-                               return service->sample(program, requests);
+                               return sample(*service, program, requests);
                              }});
   }
   return interleave(session, plan);
@@ -207,7 +133,7 @@ os::Result<Measured> measure_image_map(const Session& session) {
 
 }  // namespace
 
-std::vector<Case> image_cases() {
+std::vector<Case> image_map_cases() {
   return {{.name = "image-map",
            .what = "asking the loader service for an image that it has in memory",
            .demands = {{DemandKind::us_at_most, "small", "small", 100},

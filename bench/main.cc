@@ -68,7 +68,8 @@ void define(CLI::App& app, CommandLine& line) {
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases = loop_cases();
-  for (auto more : {script_cases, to_main_cases, coproc_cases, image_cases, lambda_cases}) {
+  for (auto more : {script_cases, to_main_cases, coproc_cases, image_map_cases, image_start_cases,
+                    lambda_cases}) {
     for (Case& c : more()) cases.push_back(std::move(c));
   }
   return cases;

@@ -31,14 +31,6 @@ using std::chrono::steady_clock;
 constexpr milliseconds kOrphansLimit{10'000};
 constexpr milliseconds kPoliteLimit{3000};
 
-std::vector<char*> pointers(const std::vector<std::string>& strings) {
-  std::vector<char*> result;
-  result.reserve(strings.size() + 1);
-  for (const std::string& s : strings) result.push_back(const_cast<char*>(s.c_str()));
-  result.push_back(nullptr);
-  return result;
-}
-
 // Confines this thread to one processor while it lives; children started meanwhile stay confined.
 class Confined {
  public:
@@ -113,6 +105,14 @@ void end_group(pid_t leader, const os::Fd& leader_ended) {
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 }  // namespace
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> result;
+  result.reserve(strings.size() + 1);
+  for (const std::string& s : strings) result.push_back(const_cast<char*>(s.c_str()));
+  result.push_back(nullptr);
+  return result;
+}
 
 os::Result<Processes> Processes::take_over() {
   sigset_t stopping;

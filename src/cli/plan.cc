@@ -15,6 +15,7 @@
 
 #include "cli/commands.h"
 #include "cli/locate.h"
+#include "image/audit_variable.h"
 #include "launch/profile.h"
 #include "launch/scan_table.h"
 #include "os/fd.h"
@@ -55,7 +56,7 @@ Planned judge(const std::string& name, const std::string& path, bool often, bool
   }
   const auto eligible = park::check_program(path.c_str(), std::getenv("PREWARM_PARK_DIRS"));
   p.reason = eligible.reason;
-  if (p.reason == Reason::none && park::has_loader_variables(environ)) {
+  if (p.reason == Reason::none && image::has_loader_variables(environ)) {
     p.reason = Reason::library_path;
   }
   if (p.reason == Reason::none && background) p.reason = Reason::background;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "image/plain_text.h"
 #include "image/restorer_process.h"
 #include "os/raw_syscall.h"
 
@@ -13,54 +14,17 @@ namespace {
 using os::arg;
 using os::raw_syscall;
 
-bool begins_with(const char* text, const char* beginning) {
-  for (; *beginning != '\0'; ++text, ++beginning) {
-    if (*text != *beginning) return false;
-  }
-  return true;
-}
-
-class Writer {
- public:
-  Writer(char* buffer, unsigned size) : at_(buffer), end_(buffer + size) {}
-  void add(const char* text) {
-    for (; *text != '\0'; ++text) put(*text);
-  }
-  void add(std::uint64_t number) {
-    char digits[20];
-    unsigned count = 0;
-    do {
-      digits[count++] = static_cast<char>('0' + number % 10);
-      number /= 10;
-    } while (number != 0);
-    while (count > 0) put(digits[--count]);
-  }
-  void put(char c) {
-    if (at_ < end_) *at_++ = c;
-  }
-  bool fits() const { return at_ < end_; }
-
- private:
-  char* at_;
-  char* end_;
-};
-
 // `number_of`: the number that the descriptor at a place will have, the image's at 0.
 template <class NumberOf>
 bool write(const char* restorer, const MappedImage& image, char* buffer, NumberOf number_of) {
   for (const char* c = restorer; *c != '\0'; ++c) {
     if (*c == ':') return false;  // separates the files that LD_AUDIT names
   }
-  Writer text(buffer, kAuditVariableBytes);
-  text.add(kAuditVariable);
-  text.add(restorer);
-  text.add(kAuditMark);
-  text.add(image.context);
+  PlainText text(buffer, kAuditVariableBytes);
+  text.add(kAuditVariable).add(restorer).add(kAuditMark).add(image.context);
   for (unsigned place = 0; place <= image.file_count; ++place) {
-    text.put(place == 0 ? ':' : ',');
-    text.add(number_of(place));
+    text.put(place == 0 ? ':' : ',').add(number_of(place));
   }
-  text.put('\0');
   return text.fits();
 }
 

@@ -10,8 +10,9 @@
 
 namespace prewarm::image {
 
-// Whether there are variables that ld.so looks at, its own or those of malloc. The restorer's would
-// have to be one of them.
+// Whether there are variables that change how ld.so or malloc start: LD_*, GLIBC_TUNABLES,
+// MALLOC_*. Such launches are cold, and such starts stock: the restorer's variable would have to be
+// one of them.
 bool has_loader_variables(char* const* environment);
 
 // Room for the variable, with the zero byte.

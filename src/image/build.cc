@@ -24,6 +24,7 @@
 #include "image/closure.h"
 #include "image/diagnostics.h"
 #include "image/eligible.h"
+#include "image/image_file.h"
 #include "image/library_cache.h"
 #include "image/loader_facts.h"
 #include "image/mapped_file.h"
@@ -56,11 +57,7 @@ class Files {
       part.path = path;
       const auto identity = os::FileIdentity::of(s);
       if (identity.changed_ns >= begun_ns_) return os::failed_with(EAGAIN, "wait with", path);
-      part.file.device = identity.device;
-      part.file.inode = identity.inode;
-      part.file.size = identity.size;
-      part.file.modified_ns = identity.modified_ns;
-      part.file.changed_ns = identity.changed_ns;
+      set_identity(part.file, identity);
       parts_.push_back(std::move(part));
     }
     parts_[known->second].file.flags |= flags;
@@ -135,7 +132,7 @@ Result<void> take_in(CapturedRegion& region) {
 // without contents joins what is before it, and short pieces of files are taken into the image if
 // something there lies beside them.
 Result<void> join_regions(std::vector<CapturedRegion>& regions) {
-  constexpr std::uint64_t kShort = 1 << 16;
+  constexpr std::uint64_t kNotLong = 1 << 19;
   std::vector<CapturedRegion> joined;
   for (auto& region : regions) {
     auto* before = joined.empty() ? nullptr : &joined.back();
@@ -143,7 +140,7 @@ Result<void> join_regions(std::vector<CapturedRegion>& regions) {
                       before->protection == region.protection &&
                       (before->protection & PROT_EXEC) == 0;
     const auto may_join = [](const CapturedRegion& one) {
-      return one.size <= kShort || (one.file.empty() && !one.bytes.empty());
+      return one.size <= kNotLong || (one.file.empty() && !one.bytes.empty());
     };
     const bool both_files = fits && !before->file.empty() && !region.file.empty();
     if (!fits || both_files || !may_join(*before) || !may_join(region)) {

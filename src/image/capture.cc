@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -26,8 +25,10 @@
 #include <string_view>
 #include <utility>
 
+#include "image/capture_lookup.h"
 #include "image/capture_start.h"
 #include "image/library_file.h"
+#include "image/one_processor.h"
 #include "image/tracee.h"
 
 namespace prewarm::image {
@@ -51,29 +52,6 @@ constexpr bool wants_result(unsigned long long number) {
          number == SYS_rseq || number == SYS_readlink;
 }
 
-// Tracer and tracee take turns: on one processor neither has to be woken on another, which of a
-// capture with 10,000 libraries takes a quarter of the time. The child inherits it.
-class OneProcessor {
- public:
-  OneProcessor() {
-    const int here = ::sched_getcpu();
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    if (here < 0 || ::sched_getaffinity(0, sizeof before_, &before_) != 0) return;
-    CPU_SET(here, &one);
-    is_set_ = ::sched_setaffinity(0, sizeof one, &one) == 0;
-  }
-  OneProcessor(const OneProcessor&) = delete;
-  OneProcessor& operator=(const OneProcessor&) = delete;
-  ~OneProcessor() {
-    if (is_set_) ::sched_setaffinity(0, sizeof before_, &before_);
-  }
-
- private:
-  cpu_set_t before_{};
-  bool is_set_ = false;
-};
-
 class Capturer {
  public:
   Capturer(std::string path, const CaptureOptions& options)
@@ -85,6 +63,7 @@ class Capturer {
   Result<void> find_start();
   Result<void> follow();
   Result<void> see_result();
+  Result<void> look_up_shorter();
   Result<void> before_call(Registers& registers);
   Result<void> after_call(const Registers& registers);
   Result<void> name_program(Registers registers);
@@ -101,6 +80,8 @@ class Capturer {
   const CaptureOptions& options_;
   Arena arena_;
   std::unique_ptr<Tracee> tracee_;
+  std::unique_ptr<LookupShortcut> lookups_;
+  bool has_many_ = false;  // libraries, so that shorter lookups are worth it
   Capture capture_;
   std::uint64_t gadget_ = 0;
   std::uint64_t breakpoint_ = 0;
@@ -196,7 +177,7 @@ Result<void> Capturer::before_call(Registers& registers) {
       room_ = 0;
       bases_.erase(fd);
       open_files_.erase(fd);
-      return {};
+      return look_up_shorter();
     }
     case SYS_arch_prctl:
       capture_.thread.thread_pointer = registers.rsi;
@@ -237,6 +218,7 @@ Result<void> Capturer::after_call(const Registers& registers) {
       } else if (called_.orig_rax != SYS_access) {
         open_files_[static_cast<int>(result)] = opening_;
         capture_.files_opened.push_back(opening_);
+        if (lookups_) return lookups_->opened(static_cast<int>(result));
       }
       return {};
     case SYS_stat:
@@ -313,6 +295,15 @@ Result<void> Capturer::leave_unrelocated(const std::string& path, std::uint64_t 
   return {};
 }
 
+Result<void> Capturer::look_up_shorter() {
+  if (has_many_ || capture_.files_opened.size() < options_.many_files) return {};
+  has_many_ = true;
+  auto lookups = LookupShortcut::install(*tracee_, breakpoint_);
+  if (!lookups) return std::unexpected(lookups.error());
+  lookups_ = std::move(*lookups);
+  return {};
+}
+
 Result<void> Capturer::follow() {
   for (;;) {
     const auto status = tracee_->continue_freely();
@@ -325,6 +316,8 @@ Result<void> Capturer::follow() {
       if (auto done = see_result(); !done) return done;
     } else if (WSTOPSIG(*status) == SIGTRAP && registers->rip == breakpoint_ + 1) {
       return arrive(*registers);
+    } else if (WSTOPSIG(*status) == SIGTRAP && lookups_ && lookups_->is_here(*registers)) {
+      if (auto done = lookups_->answer(*registers); !done) return done;
     } else {
       return os::failed_with(EINTR, "capture: the program was stopped by signal",
                              std::to_string(WSTOPSIG(*status)));
@@ -346,6 +339,10 @@ Result<void> Capturer::see_result() {
 
 Result<void> Capturer::arrive(Registers registers) {
   if (auto done = tracee_->write(breakpoint_, &replaced_, 1); !done) return done;
+  if (lookups_) {
+    if (auto done = lookups_->remove(); !done) return done;
+    capture_.lookups = lookups_->counts();
+  }
   registers.rip = breakpoint_;
   arrived_ = registers;
   if (registers.rax != capture_.entry) {

@@ -48,6 +48,13 @@ struct StartAnchors {
   std::uint64_t clock_begin = 0, clock_end = 0;  // time-stamp counter around the start
 };
 
+// How ld.so found libraries by name, counted from CaptureOptions::many_files on.
+struct LookupCounts {
+  std::size_t answered = 0;   // in its place
+  std::size_t shortened = 0;  // by itself, in the shortened list
+  std::size_t whole = 0;      // by itself, in all of the list
+};
+
 struct Capture {
   std::vector<CapturedRegion> regions;  // by address
   std::vector<CapturedObject> objects;
@@ -60,6 +67,7 @@ struct Capture {
   ImageConditions conditions;
   ImageVdso vdso;
   StartAnchors anchors;
+  LookupCounts lookups;
 
   // The region that contains the address, or null.
   const CapturedRegion* find(std::uint64_t address) const;
@@ -75,6 +83,7 @@ struct CaptureOptions {
   int arguments = 1;      // argc: two captures differ in it, so that it can be told from others
   std::string preload;    // LD_PRELOAD; empty: not set
   bool bind_now = false;  // LD_BIND_NOW: not how programs are started, but good for comparing
+  std::size_t many_files = 64;  // from this many opened files on lookups are shortened
   // Libraries of these paths are mapped and known to ld.so, but not relocated by it.
   std::function<bool(const std::string& path)> leave_unrelocated;
   // Called when all is linked, with a way to call a function of the process (an IFUNC's resolver).

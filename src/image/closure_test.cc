@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "image/library_case.h"
 #include "image/mapped_file.h"
 #include "os/testing.h"
 #include "prewarm/command.h"
@@ -115,34 +116,19 @@ TEST(Closure, AgreesWithTheDynamicLinkerAboutProgramsOfTheSystem) {
 // ---- Generated cases
 // -----------------------------------------------------------------------------
 
-// Builds libraries and programs with the compiler in a directory of their own.
-class ClosureCase : public ::testing::Test {
+class ClosureCase : public LibraryCase {
  protected:
-  using Options = std::vector<std::string>;
-
-  std::string at(const std::string& name) const { return temp_ / name; }
-
-  void library(const std::string& path, const Options& options) const {
-    Options all{"-shared", "-o", at(path), "-x", "c", source(""), "-x", "none"};
-    all.insert(all.end(), options.begin(), options.end());
-    build(path, all);
-  }
-  void program(const std::string& path, const Options& options) const {
-    Options all{"-o", at(path), "-x", "c", source("int main(void) { return 0; }"), "-x", "none"};
-    all.insert(all.end(), options.begin(), options.end());
-    build(path, all);
-  }
   // Resolves, and compares with what ld.so says, both from the directory of the case.
   Closure check(const std::string& path, const std::string& library_path = "") const {
     const std::string before = std::filesystem::current_path();
-    std::filesystem::current_path(temp_.path());
+    std::filesystem::current_path(directory());
     auto closure = resolve(at(path), library_path);
     std::filesystem::current_path(before);
     EXPECT_TRUE(closure.has_value()) << closure.error().message();
     if (!closure) return Closure();
     Trace ours = trace_of(*closure);
     // ld.so puts what it couldn't find in its place in the order; compared without.
-    Trace theirs = traced(at(path), library_path, temp_.path());
+    Trace theirs = traced(at(path), library_path, directory());
     Trace missing;
     std::erase_if(theirs, [&](const std::string& line) {
       if (!line.ends_with(" => not found")) return false;
@@ -172,27 +158,7 @@ class ClosureCase : public ::testing::Test {
     }
     return false;
   }
-
- private:
-  std::string source(const std::string& text) const {
-    const std::string path = at("source.c");
-    os::write_file(path, text);
-    return path;
-  }
-  void build(const std::string& path, const Options& options) const {
-    std::filesystem::create_directories(std::filesystem::path(at(path)).parent_path());
-    Command command("gcc");
-    command.arg("-Wl,--no-as-needed").arg("-Wl,--allow-shlib-undefined");
-    for (const std::string& option : options) command.arg(option);
-    const auto output = command.capture();
-    ASSERT_TRUE(output.has_value() && output->success()) << path << ": " << output->err;
-  }
-
-  os::TempDirectory temp_;
 };
-
-std::string rpath(const std::string& text) { return "-Wl,--disable-new-dtags,-rpath," + text; }
-std::string runpath(const std::string& text) { return "-Wl,--enable-new-dtags,-rpath," + text; }
 
 TEST_F(ClosureCase, RpathIsInheritedAndRunpathIsNot) {
   library("deep/libdeep.so", {"-Wl,-soname,libdeep.so"});

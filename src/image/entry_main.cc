@@ -87,9 +87,7 @@ void ask_command(const InitialStack& stack) {
   text.add("prewarm: ").add(text_of(places.program));
   text.add(is_missing ? ": there is no such program (`prewarm image uninstall` removes its entry)\n"
                       : ": the program can't be executed\n");
-  unsigned length = 0;
-  while (line[length] != '\0') ++length;
-  raw_syscall(SYS_write, 2, arg(line), length);
+  raw_syscall(SYS_write, 2, arg(line), length_of(line));
   for (;;) raw_syscall(SYS_exit_group, is_missing ? kNotFound : kNotExecutable);
 }
 
@@ -102,8 +100,12 @@ extern "C" [[noreturn, gnu::used]] void prewarm_entry_main(std::uint64_t* stack_
   if (names_path && *stack.start != 0) stack.argv[0] = const_cast<char*>(program);
   if (!has_loader_variables(stack.environment)) {
     if (restorer_is_known()) {
-      const ImageStart start{text_of(places.restorer), program, stack.argv, false, !names_path};
-      const Refusal refusal = start_from_service(stack, start);
+      const ImageStart start{program, stack.argv, false, !names_path};
+      AskedStart asked;
+      Refusal refusal = begin_start(stack, start, asked);
+      if (refusal == Refusal::none) {
+        refusal = finish_start(stack, start, asked, text_of(places.restorer));
+      }
       if (refusal == Refusal::no_service && service_start_is_due(stack)) ask_command(stack);
     } else {
       ask_command(stack);

@@ -29,8 +29,8 @@ bool may_name_program() {
   return has(CAP_CHECKPOINT_RESTORE) || has(CAP_SYS_ADMIN);
 }
 
-// Security modules that look at who executes what (AppArmor, SELinux, Smack, TOMOYO) give each
-// process a label; without any the file can't be read.
+// Security modules that look at who executes what give each process a label; without any the file
+// can't be read.
 bool has_security_label() {
   const long fd =
       raw_syscall(SYS_openat, AT_FDCWD, arg("/proc/self/attr/current"), O_RDONLY | O_CLOEXEC);
@@ -41,26 +41,24 @@ bool has_security_label() {
   return n >= 0;
 }
 
-// Maps the restorer's code, all of which is in its first segment, and returns its entry.
-StartDirectly map_code(const char* restorer, DirectStart& start) {
-  const long fd = raw_syscall(SYS_openat, AT_FDCWD, arg(restorer), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return nullptr;
-  constexpr std::uint64_t kCodeBytes = 4 * kPageSize;
-  const long at = raw_syscall(SYS_mmap, 0, kCodeBytes, PROT_READ | PROT_EXEC,
-                              MAP_PRIVATE | MAP_POPULATE, fd, 0);
-  raw_syscall(SYS_close, fd);
-  if (at < 0 && at > -4096) return nullptr;
-  start.code = static_cast<std::uint64_t>(at);
-  start.code_size = kCodeBytes;
-  const auto* header = reinterpret_cast<const Elf64_Ehdr*>(at);
-  const bool is_elf = header->e_ident[0] == ELFMAG0 && header->e_ident[1] == ELFMAG1;
-  if (!is_elf || header->e_entry == 0 || header->e_entry >= kCodeBytes) return nullptr;
-  return reinterpret_cast<StartDirectly>(start.code + header->e_entry);
+// Linux 6.8 can say which modules there are, in less time (lsm_list_modules(2), linux/lsm.h).
+bool has_exec_module() {
+  constexpr long kListModules = 461;
+  constexpr std::uint64_t kSelinux = 101, kSmack = 102, kTomoyo = 103, kApparmor = 104;
+  std::uint64_t modules[64];
+  std::uint32_t bytes = sizeof modules;
+  const long count = raw_syscall(kListModules, arg(modules), arg(&bytes), 0);
+  if (count < 0) return has_security_label();
+  for (long i = 0; i < count; ++i) {
+    const std::uint64_t id = modules[i];
+    if (id == kSelinux || id == kSmack || id == kTomoyo || id == kApparmor) return true;
+  }
+  return false;
 }
 
 }  // namespace
 
-bool may_start_directly() { return may_name_program() && !has_security_label(); }
+bool may_start_directly() { return may_name_program() && !has_exec_module(); }
 
 bool is_traced() {
   const long fd = raw_syscall(SYS_openat, AT_FDCWD, arg("/proc/self/status"), O_RDONLY | O_CLOEXEC);
@@ -77,11 +75,26 @@ bool is_traced() {
   return true;
 }
 
-void start_directly(const InitialStack& stack, const char* restorer, const char* path, char** argv,
-                    const MappedImage& image) {
+// All of its code is in its first segment.
+DirectCode map_restorer(const char* restorer) {
+  const long fd = raw_syscall(SYS_openat, AT_FDCWD, arg(restorer), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};
+  constexpr std::uint64_t kCodeBytes = 4 * kPageSize;
+  const long at = raw_syscall(SYS_mmap, 0, kCodeBytes, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+  raw_syscall(SYS_close, fd);
+  if (at < 0 && at > -4096) return {};
+  DirectCode code{nullptr, static_cast<std::uint64_t>(at), kCodeBytes};
+  const auto* header = reinterpret_cast<const Elf64_Ehdr*>(at);
+  const bool is_elf = header->e_ident[0] == ELFMAG0 && header->e_ident[1] == ELFMAG1;
+  if (is_elf && header->e_entry != 0 && header->e_entry < kCodeBytes) {
+    code.entry = reinterpret_cast<StartDirectly>(code.address + header->e_entry);
+  }
+  return code;
+}
+
+void start_directly(const InitialStack& stack, const DirectCode& code, const char* path,
+                    char** argv, const MappedImage& image) {
   DirectStart start;
-  const StartDirectly code = map_code(restorer, start);
-  if (code == nullptr) return;
   start.stack = stack;
   start.argv = argv;
   start.path = path;
@@ -91,7 +104,9 @@ void start_directly(const InitialStack& stack, const char* restorer, const char*
   start.descriptors.count = static_cast<int>(image.file_count) + 1;
   // The program's own file comes first among those that are mapped: it is the first of all files.
   start.executable = image.files[0];
-  code(&start);
+  start.code = code.address;
+  start.code_size = code.size;
+  code.entry(&start);
 }
 
 }  // namespace prewarm::image

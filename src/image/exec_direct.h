@@ -6,6 +6,7 @@
 #pragma once
 
 #include "image/map_client.h"
+#include "image/restorer_direct.h"
 #include "image/restorer_process.h"
 
 namespace prewarm::image {
@@ -16,9 +17,18 @@ bool may_start_directly();
 // Whether somebody would miss the exec.
 bool is_traced();
 
-// Becomes the program without an exec, for which both must have been asked. `restorer`: the path of
-// libprewarm-restore.so; `argv`: the end of the process's own. Returns if it can't be mapped.
-void start_directly(const InitialStack& stack, const char* restorer, const char* path, char** argv,
-                    const MappedImage& image);
+// The restorer's code, where it has been mapped.
+struct DirectCode {
+  StartDirectly entry = nullptr;  // null: it isn't
+  std::uint64_t address = 0, size = 0;
+};
+
+// `restorer`: the path of libprewarm-restore.so.
+DirectCode map_restorer(const char* restorer);
+
+// Becomes the program without an exec, if may_start_directly() and not is_traced(). `argv`: the end
+// of the process's own. Returns if the image doesn't fit.
+void start_directly(const InitialStack& stack, const DirectCode& code, const char* path,
+                    char** argv, const MappedImage& image);
 
 }  // namespace prewarm::image

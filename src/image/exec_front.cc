@@ -2,6 +2,7 @@
 #include "image/exec_front.h"
 #include "image/audit_variable.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -79,23 +80,37 @@ bool find_program(const InitialStack& stack, const char* name, char* path) {
   }
 }
 
-// Beside the command, or where it is installed.
-bool find_restorer(char* path) {
-  const long n =
-      raw_syscall(SYS_readlinkat, AT_FDCWD, arg("/proc/self/exe"), arg(path), kPathBytes - 1);
-  if (n <= 0) return false;
-  char executable[kPathBytes];
-  for (long i = 0; i < n; ++i) executable[i] = path[i];
-  executable[n] = '\0';
+// Where it lies if `command` is the path of the command's file.
+bool is_restorer_of(const char* command, char* path) {
   for (const char* where : {"", "../lib/prewarm/"}) {
     PlainText text(path, kPathBytes);
-    text.add(executable).cut_after_last('/');
+    text.add(command).cut_after_last('/');
     text.add(where).add(kRestorerName);
     if (text.fits() && raw_syscall(SYS_faccessat, AT_FDCWD, arg(path), 4 /* R_OK */) == 0) {
       return true;
     }
   }
   return false;
+}
+
+// Beside the command, or where it is installed.
+bool find_restorer(const InitialStack& stack, char* path) {
+  const auto* const name = stack.auxiliary.file_name;
+  const char* const executed =
+      name == nullptr ? "" : reinterpret_cast<const char*>(name->a_un.a_val);
+  // What has been executed mostly is the file itself; to ask /proc takes ten times as long.
+  char link[1];
+  if (executed[0] == '/' &&
+      raw_syscall(SYS_readlinkat, AT_FDCWD, arg(executed), arg(link), sizeof link) == -EINVAL &&
+      is_restorer_of(executed, path)) {
+    return true;
+  }
+  char command[kPathBytes];
+  const long n =
+      raw_syscall(SYS_readlinkat, AT_FDCWD, arg("/proc/self/exe"), arg(command), kPathBytes - 1);
+  if (n <= 0) return false;
+  command[n] = '\0';
+  return is_restorer_of(command, path);
 }
 
 bool is_image(const ImageHeader& header, std::uint64_t size) {
@@ -151,15 +166,26 @@ bool open_image(const char* path, MappedImage& result) {
 
 // Returns why not.
 Refusal start_from_file(const InitialStack& stack, const ImageStart& start, const char* file) {
+  char restorer[kPathBytes];
+  if (!find_restorer(stack, restorer)) return Refusal::cannot_map;
   if (has_loader_variables(stack.environment)) return Refusal::loader_variables;
-  ImageStart known = start;
-  known.may_be_direct = may_start_directly() && !is_traced();
   MappedImage image;
   if (!open_image(file, image)) {
     close_mapped(image);
     return Refusal::no_image;
   }
-  return start_with(stack, known, image);
+  return start_with(stack, start, restorer, image);
+}
+
+// The same.
+Refusal start_from_service(const InitialStack& stack, const ImageStart& start) {
+  AskedStart asked;
+  const Refusal refusal = begin_start(stack, start, asked);
+  if (refusal != Refusal::none) return refusal;
+  char restorer[kPathBytes];
+  if (find_restorer(stack, restorer)) return finish_start(stack, start, asked, restorer);
+  abandon_start(asked);
+  return Refusal::cannot_map;
 }
 
 }  // namespace
@@ -171,15 +197,12 @@ extern "C" void prewarm_exec_front(std::uint64_t* stack_start) {
   if (!read_arguments(stack, request)) return;
   const char* const name = request.path != nullptr ? request.path : request.argv[0];
   if (!find_program(stack, name, path)) return;
-  char restorer[kPathBytes];
-  if (find_restorer(restorer)) {
-    const ImageStart start{restorer, path, request.argv, request.always};
-    const Refusal refusal = request.image != nullptr ? start_from_file(stack, start, request.image)
-                                                     : start_from_service(stack, start);
-    // The command says that there is no such file, or starts a service.
-    if (refusal == Refusal::no_image && request.image != nullptr) return;
-    if (refusal == Refusal::no_service && service_start_is_due(stack)) return;
-  }
+  const ImageStart start{path, request.argv, request.always};
+  const Refusal refusal = request.image != nullptr ? start_from_file(stack, start, request.image)
+                                                   : start_from_service(stack, start);
+  // The command says that there is no such file, or starts a service.
+  if (refusal == Refusal::no_image && request.image != nullptr) return;
+  if (refusal == Refusal::no_service && service_start_is_due(stack)) return;
   raw_syscall(SYS_execve, arg(path), arg(request.argv), arg(stack.environment));
 }
 

@@ -40,9 +40,7 @@ bool is_settled(int fd, std::int64_t age_s) {
          now.tv_sec - s.stx_ctime.tv_sec >= age_s;
 }
 
-}  // namespace
-
-Refusal map_program(char* const* environment, const MapWish& wish, MappedImage& result) {
+Refusal ask_for_program(char* const* environment, const MapWish& wish, MapQuestion& question) {
   char socket_path[128];
   char absolute[kPathBytes];
   if (!service_socket_path(environment, socket_path, sizeof socket_path) ||
@@ -65,10 +63,36 @@ Refusal map_program(char* const* environment, const MapWish& wish, MappedImage& 
   const bool is_made = wish.least_age_s == 0 || is_settled(call.exec_fd, wish.least_age_s);
   call.flags = is_made ? kMapBuild : 0;
   const Refusal refusal =
-      call.exec_fd >= 0 && call.pidfd >= 0 ? request_map(call, result) : Refusal::no_descriptors;
+      call.exec_fd >= 0 && call.pidfd >= 0 ? send_map(call, question) : Refusal::no_descriptors;
   raw_syscall(SYS_close, call.exec_fd);
   raw_syscall(SYS_close, call.pidfd);
   return refusal;
+}
+
+// `code`: null if the program has to be executed. The image is closed.
+Refusal start_by(const InitialStack& stack, const ImageStart& start, const char* restorer,
+                 const DirectCode& code, MappedImage& image) {
+  if (!is_image_of(image, start.path)) {
+    close_mapped(image);
+    return Refusal::stale;
+  }
+  if (code.entry != nullptr) start_directly(stack, code, start.path, start.argv, image);
+  char variable[kAuditVariableBytes];
+  const bool can_be_named = write_audit_variable(restorer, image, variable);
+  if (can_be_named) {
+    keep_over_exec(image);
+    execute_with_variable(start.path, start.argv, stack.environment, variable);
+  }
+  close_mapped(image);
+  return can_be_named ? Refusal::none : Refusal::cannot_map;
+}
+
+}  // namespace
+
+Refusal map_program(char* const* environment, const MapWish& wish, MappedImage& result) {
+  MapQuestion question;
+  const Refusal refusal = ask_for_program(environment, wish, question);
+  return refusal == Refusal::none ? receive_map(question, result) : refusal;
 }
 
 bool is_image_of(const MappedImage& image, const char* path) {
@@ -89,35 +113,31 @@ const char* variable_of(const InitialStack& stack, const char* name_and_equals) 
   return nullptr;
 }
 
-Refusal start_from_service(const InitialStack& stack, const ImageStart& start) {
+Refusal begin_start(const InitialStack& stack, const ImageStart& start, AskedStart& asked) {
   if (has_loader_variables(stack.environment)) return Refusal::loader_variables;
-  ImageStart known = start;
-  known.may_be_direct = start.may_be_direct && may_start_directly() && !is_traced();
-  MappedImage image;
-  const bool pays_always = known.may_be_direct || start.always;
+  asked.may_be_direct = start.may_be_direct && may_start_directly();
+  const bool pays_always = asked.may_be_direct || start.always;
   const MapWish wish{.path = start.path, .fewest_regions = pays_always ? 0 : kFewestForExec};
-  const Refusal refusal = map_program(stack.environment, wish, image);
-  return refusal == Refusal::none ? start_with(stack, known, image) : refusal;
+  return ask_for_program(stack.environment, wish, asked.question);
 }
 
-Refusal start_with(const InitialStack& stack, const ImageStart& start, MappedImage& image) {
-  // A colon separates the files that LD_AUDIT names.
-  bool can_be_named = true;
-  for (const char* c = start.restorer; *c != '\0'; ++c) can_be_named &= *c != ':';
-  if (!can_be_named || !is_image_of(image, start.path)) {
-    close_mapped(image);
-    return can_be_named ? Refusal::stale : Refusal::cannot_map;
-  }
-  if (start.may_be_direct && image.file_count != 0) {
-    start_directly(stack, start.restorer, start.path, start.argv, image);
-  }
-  char variable[kAuditVariableBytes];
-  if (write_audit_variable(start.restorer, image, variable)) {
-    keep_over_exec(image);
-    execute_with_variable(start.path, start.argv, stack.environment, variable);
-  }
-  close_mapped(image);
-  return Refusal::none;
+Refusal finish_start(const InitialStack& stack, const ImageStart& start, const AskedStart& asked,
+                     const char* restorer) {
+  // While the service looks. If the image can't be used, an exec will take the code away.
+  DirectCode code;
+  if (asked.may_be_direct && !is_traced()) code = map_restorer(restorer);
+  MappedImage image;
+  const Refusal refusal = receive_map(asked.question, image);
+  return refusal == Refusal::none ? start_by(stack, start, restorer, code, image) : refusal;
+}
+
+void abandon_start(const AskedStart& asked) { raw_syscall(SYS_close, asked.question.socket); }
+
+Refusal start_with(const InitialStack& stack, const ImageStart& start, const char* restorer,
+                   MappedImage& image) {
+  DirectCode code;
+  if (start.may_be_direct && may_start_directly() && !is_traced()) code = map_restorer(restorer);
+  return start_by(stack, start, restorer, code, image);
 }
 
 bool service_start_is_due(const InitialStack& stack) {

@@ -17,11 +17,16 @@ inline constexpr unsigned kPathBytes = 4096;
 
 // The program that the process is to become.
 struct ImageStart {
-  const char* restorer = nullptr;  // path of libprewarm-restore.so, which is there
-  const char* path = nullptr;      // of the program, to be executed
-  char** argv = nullptr;           // the end of the process's own
-  bool always = false;             // also where it takes longer than a start without an image
-  bool may_be_direct = true;  // without an exec, where that can be: all of argv is on the stack
+  const char* path = nullptr;  // of the program, to be executed
+  char** argv = nullptr;       // the end of the process's own
+  bool always = false;         // also where it takes longer than a start without an image
+  bool may_be_direct = true;   // without an exec, where that can be: all of argv is on the stack
+};
+
+// One that the service has been asked for.
+struct AskedStart {
+  MapQuestion question;
+  bool may_be_direct = false;
 };
 
 // The value of a variable, or null.
@@ -44,13 +49,19 @@ Refusal map_program(char* const* environment, const MapWish& wish, MappedImage& 
 bool is_image_of(const MappedImage& image, const char* path);
 
 // Asks the service; where the start would be through ld.so, only for an image with which that pays.
+// Not Refusal::none: it couldn't be asked. Otherwise finish_start or abandon_start has to follow.
+Refusal begin_start(const InitialStack& stack, const ImageStart& start, AskedStart& asked);
+
+// Starts the program with what the service answers. `restorer`: path of libprewarm-restore.so.
 // Returns why the program hasn't been started from an image; nothing is left open then.
 // Refusal::none: there was one, but the program can't be executed with it.
-Refusal start_from_service(const InitialStack& stack, const ImageStart& start);
+Refusal finish_start(const InitialStack& stack, const ImageStart& start, const AskedStart& asked,
+                     const char* restorer);
+void abandon_start(const AskedStart& asked);
 
-// The same with this image, whatever it pays, and directly if `may_be_direct`, without looking
-// whether that can be. It is closed.
-Refusal start_with(const InitialStack& stack, const ImageStart& start, MappedImage& image);
+// The same with this image, whatever it pays. It is closed.
+Refusal start_with(const InitialStack& stack, const ImageStart& start, const char* restorer,
+                   MappedImage& image);
 
 // Whether somebody may try now to have a service: not if that has been tried a moment ago
 // (kStartStampName).

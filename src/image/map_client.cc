@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "image/plain_text.h"
 #include "os/raw_syscall.h"
 
 namespace prewarm::image {
@@ -21,51 +22,6 @@ using os::raw_syscall;
 constexpr unsigned kMaxDescriptors = kMaxMappedFiles + 1;
 
 void close_fd(int fd) { raw_syscall(SYS_close, fd); }
-
-unsigned length_of(const char* text) {
-  unsigned n = 0;
-  while (text[n] != '\0') ++n;
-  return n;
-}
-
-// Appends to a buffer that has room for `size` characters, the zero byte included.
-class Text {
- public:
-  Text(char* buffer, unsigned size) : buffer_(buffer), size_(size) {}
-
-  Text& add(const char* text) {
-    for (; *text != '\0'; ++text) add(*text);
-    return *this;
-  }
-  Text& add_number(unsigned long number) {
-    char digits[24];
-    unsigned n = 0;
-    do {
-      digits[n++] = static_cast<char>('0' + number % 10);
-      number /= 10;
-    } while (number != 0);
-    while (n > 0) add(digits[--n]);
-    return *this;
-  }
-  bool end() {
-    add('\0');
-    return fits_;
-  }
-
- private:
-  void add(char c) {
-    if (used_ < size_) {
-      buffer_[used_++] = c;
-    } else {
-      fits_ = false;
-    }
-  }
-
-  char* buffer_;
-  unsigned size_;
-  unsigned used_ = 0;
-  bool fits_ = true;
-};
 
 // The value of a variable that is an absolute path, or null.
 const char* path_variable(const char* const* environment, const char* name) {
@@ -229,47 +185,57 @@ Refusal take(const MapAnswer& answer, Received& received, MappedImage& result) {
   return Refusal::none;
 }
 
-Refusal ask(int socket, const MapCall& call, MappedImage& result) {
-  if (!connect_to(socket, call.socket_path) || !send_request(socket, call) ||
-      !wait_for_answer(socket, call.timeout_ms)) {
-    return Refusal::no_service;
-  }
-  MapAnswer answer;
-  Received received;
-  receive(socket, answer, received);
-  const Refusal refusal = take(answer, received, result);
-  for (unsigned i = 0; i < received.count; ++i) close_fd(received.fds[i]);
-  return refusal;
-}
-
 }  // namespace
 
-Refusal request_map(const MapCall& call, MappedImage& result) {
+Refusal send_map(const MapCall& call, MapQuestion& question) {
   const long socket =
       raw_syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (socket == -EMFILE || socket == -ENFILE) return Refusal::no_descriptors;
   if (socket < 0) return Refusal::no_service;
-  const Refusal refusal = ask(static_cast<int>(socket), call, result);
-  close_fd(static_cast<int>(socket));
+  question.socket = static_cast<int>(socket);
+  question.timeout_ms = call.timeout_ms;
+  if (connect_to(question.socket, call.socket_path) && send_request(question.socket, call)) {
+    return Refusal::none;
+  }
+  close_fd(question.socket);
+  return Refusal::no_service;
+}
+
+Refusal receive_map(const MapQuestion& question, MappedImage& result) {
+  Refusal refusal = Refusal::no_service;
+  if (wait_for_answer(question.socket, question.timeout_ms)) {
+    MapAnswer answer;
+    Received received;
+    receive(question.socket, answer, received);
+    refusal = take(answer, received, result);
+    for (unsigned i = 0; i < received.count; ++i) close_fd(received.fds[i]);
+  }
+  close_fd(question.socket);
   return refusal;
+}
+
+Refusal request_map(const MapCall& call, MappedImage& result) {
+  MapQuestion question;
+  const Refusal refusal = send_map(call, question);
+  return refusal == Refusal::none ? receive_map(question, result) : refusal;
 }
 
 bool runtime_file_path(const char* const* environment, const char* name, char* buffer,
                        unsigned size) {
-  Text text(buffer, size);
+  PlainText text(buffer, size);
   if (const char* own = path_variable(environment, "PREWARM_RUNTIME_DIR")) {
-    return text.add(own).add(name).end();
+    return text.add(own).add(name).fits();
   }
   if (const char* xdg = path_variable(environment, "XDG_RUNTIME_DIR")) {
-    return text.add(xdg).add("/prewarm").add(name).end();
+    return text.add(xdg).add("/prewarm").add(name).fits();
   }
   const auto user = static_cast<unsigned long>(raw_syscall(SYS_geteuid));
   char directory[40];
-  Text run(directory, sizeof directory);
-  if (run.add("/run/user/").add_number(user).end() && is_own_directory(directory, user)) {
-    return text.add(directory).add("/prewarm").add(name).end();
+  PlainText run(directory, sizeof directory);
+  if (run.add("/run/user/").add(user).fits() && is_own_directory(directory, user)) {
+    return text.add(directory).add("/prewarm").add(name).fits();
   }
-  return text.add("/tmp/prewarm-").add_number(user).add(name).end();
+  return text.add("/tmp/prewarm-").add(user).add(name).fits();
 }
 
 bool service_socket_path(const char* const* environment, char* buffer, unsigned size) {

@@ -40,8 +40,21 @@ struct MappedImage {
   std::uint64_t image_bytes = 0;
 };
 
-// Refusal::none: `result` is valid. Otherwise nothing is left open. A service that can't be
-// reached, doesn't answer in time, breaks the protocol, or isn't this user's is `no_service`.
+// A request that has been sent.
+struct MapQuestion {
+  int socket = -1;
+  unsigned timeout_ms = kMapTimeoutMs;  // of what is left of it
+};
+
+// Sends the request. Refusal::none: the answer is to be received; what the service does until then
+// needn't be waited for. Otherwise nothing is left open. A service that can't be reached, doesn't
+// answer in time, breaks the protocol, or isn't this user's is `no_service`.
+Refusal send_map(const MapCall& call, MapQuestion& question);
+
+// Waits for the answer. Refusal::none: `result` is valid. Otherwise nothing is left open.
+Refusal receive_map(const MapQuestion& question, MappedImage& result);
+
+// Both.
 Refusal request_map(const MapCall& call, MappedImage& result);
 
 // Writes the service's socket for a process with this environment into `buffer`, the same as

@@ -45,6 +45,11 @@ bool take_head(std::string_view& bytes, T& head) {
   return true;
 }
 
+// Whether the rest of a message, or a part of it, is an absolute path.
+inline bool is_path(std::string_view text) {
+  return text.starts_with('/') && text.find('\0') == std::string_view::npos;
+}
+
 template <class T>
 std::string_view as_bytes(const T& head) {
   return {reinterpret_cast<const char*>(&head), sizeof head};

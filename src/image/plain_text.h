@@ -2,7 +2,7 @@
 //
 // Text of bounded length where there is no C library.
 //
-// Restrictions: as exec_front.h.
+// Restrictions: as map_client.h, which uses it.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,12 @@ inline bool begins_with(const char* text, const char* beginning) {
     if (*text != *beginning) return false;
   }
   return true;
+}
+
+inline unsigned length_of(const char* text) {
+  unsigned length = 0;
+  while (text[length] != '\0') ++length;
+  return length;
 }
 
 // Written into a buffer that is somebody else's; always ended by a zero.

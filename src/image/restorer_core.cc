@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "image/image_file.h"
+#include "image/plain_text.h"
 #include "os/raw_syscall.h"
 
 namespace prewarm::image {
@@ -62,8 +63,7 @@ std::uint64_t role_value(const Restoration& r, PatchRole role) {
 }
 
 std::uint64_t string_end(const char* text) {
-  while (*text != '\0') ++text;
-  return reinterpret_cast<std::uint64_t>(text) + 1;
+  return reinterpret_cast<std::uint64_t>(text + length_of(text)) + 1;
 }
 
 }  // namespace
@@ -84,7 +84,7 @@ Extent extent_of(std::uint64_t headers, std::uint64_t count, std::uint64_t base)
 
 bool map_header(Restoration& r) {
   const long at = raw_syscall(SYS_mmap, 0, static_cast<long>(r.descriptors.context_bytes),
-                              PROT_READ, MAP_PRIVATE | MAP_POPULATE, r.descriptors.numbers[0], 0);
+                              PROT_READ, MAP_PRIVATE, r.descriptors.numbers[0], 0);
   if (failed(at) || r.descriptors.context_bytes < sizeof(ImageHeader)) return false;
   r.header = reinterpret_cast<const ImageHeader*>(at);
   for (unsigned i = 0; i < sizeof kImageMagic; ++i) {
@@ -255,7 +255,13 @@ bool tell_kernel(const Restoration& r) {
 }
 
 void close_all(const Descriptors& descriptors) {
-  for (int i = 0; i < descriptors.count; ++i) raw_syscall(SYS_close, descriptors.numbers[i]);
+  // They mostly follow each other.
+  for (int i = 0; i < descriptors.count;) {
+    const int first = descriptors.numbers[i];
+    int last = first;
+    for (++i; i < descriptors.count && descriptors.numbers[i] == last + 1; ++i) ++last;
+    raw_syscall(SYS_close_range, first, last, 0);
+  }
 }
 
 // Unmaps what ld.so had mapped, this code included, by ld.so's own munmap in the image, which then

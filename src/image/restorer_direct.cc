@@ -5,6 +5,7 @@
 #include <linux/prctl.h>
 #include <sys/mman.h>
 
+#include "image/plain_text.h"
 #include "image/restorer_core.h"
 #include "os/raw_syscall.h"
 
@@ -14,12 +15,6 @@ namespace {
 using os::raw_syscall;
 
 constexpr std::uint64_t kPathBytes = 4096;
-
-std::uint64_t length_of(const char* text) {
-  std::uint64_t length = 0;
-  while (text[length] != '\0') ++length;
-  return length;
-}
 
 // The stack as the kernel would have laid it out for the program: the command's own arguments are
 // gone from the front of argv, and behind the auxiliary vector is the program's path. All of it

@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "image/restorer_process.h"
 
+#include "image/plain_text.h"
+
 namespace prewarm::image {
 namespace {
-
-bool begins_with(const char* text, const char* beginning) {
-  for (; *beginning != '\0'; ++text, ++beginning) {
-    if (*text != *beginning) return false;
-  }
-  return true;
-}
 
 const char* find(const char* text, const char* part) {
   for (; *text != '\0'; ++text) {

@@ -23,10 +23,6 @@ bool is_pidfd(const os::Fd& fd) {
          errno == ECHILD;
 }
 
-bool is_path(std::string_view text) {
-  return text.starts_with('/') && text.find('\0') == std::string_view::npos;
-}
-
 Variant variant_of(std::uint32_t flags) {
   if ((flags & kMapPack) != 0) return Variant::packed;
   return (flags & kMapDoNotPack) != 0 ? Variant::plain : Variant::any;

@@ -138,8 +138,8 @@ bool SpawnerProcess::take_order() {
   BuildOrder order;
   std::string_view bytes = packet.bytes;
   if (arrival != Arrival::packet || !take_head(bytes, order)) return false;
-  const bool are_paths = bytes.size() == std::uint64_t{order.path_bytes} + order.preload_bytes &&
-                         bytes.starts_with('/') && bytes.find('\0') == std::string_view::npos;
+  const bool are_paths =
+      bytes.size() == std::uint64_t{order.path_bytes} + order.preload_bytes && is_path(bytes);
   const Refusal refusal = are_paths ? start(order, std::string(bytes.substr(0, order.path_bytes)),
                                             std::string(bytes.substr(order.path_bytes)))
                                     : Refusal::not_found;
@@ -195,8 +195,7 @@ void SpawnerProcess::report(std::uint64_t id, Refusal refusal, const os::Fd& mem
 void SpawnerProcess::take_open() {
   Packet packet;
   if (receive_packet(opener_.get(), kMaxPathBytes, MSG_DONTWAIT, packet) != Arrival::packet ||
-      packet.descriptors.size() != 1 || !packet.bytes.starts_with('/') ||
-      packet.bytes.find('\0') != std::string::npos) {
+      packet.descriptors.size() != 1 || !is_path(packet.bytes)) {
     return;
   }
   const os::Fd file = open_elf(packet.bytes);

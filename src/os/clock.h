@@ -12,7 +12,11 @@ namespace prewarm::os {
 inline constexpr std::int64_t kNsPerMs = 1'000'000;
 inline constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
-inline std::int64_t ns_of(const timespec& t) { return t.tv_sec * kNsPerSecond + t.tv_nsec; }
+// Of a timespec, or of what statx(2) has in its place.
+template <class Time>
+std::int64_t ns_of(const Time& t) {
+  return t.tv_sec * kNsPerSecond + t.tv_nsec;
+}
 
 inline timespec timespec_of(std::int64_t ns) { return {ns / kNsPerSecond, ns % kNsPerSecond}; }
 

@@ -11,6 +11,8 @@
 #include <compare>
 #include <cstdint>
 
+#include "os/clock.h"
+
 namespace prewarm::os {
 
 struct FileIdentity {
@@ -21,21 +23,17 @@ struct FileIdentity {
   std::int64_t changed_ns = 0;
 
   static FileIdentity of(const struct ::stat& s) {
-    return {s.st_dev, s.st_ino, static_cast<std::uint64_t>(s.st_size), nanoseconds(s.st_mtim),
-            nanoseconds(s.st_ctim)};
+    return {s.st_dev, s.st_ino, static_cast<std::uint64_t>(s.st_size), ns_of(s.st_mtim),
+            ns_of(s.st_ctim)};
   }
   // Needs STATX_BASIC_STATS.
   static FileIdentity of(const struct ::statx& s) {
-    return {device_of(s.stx_dev_major, s.stx_dev_minor), s.stx_ino, s.stx_size,
-            nanoseconds(s.stx_mtime), nanoseconds(s.stx_ctime)};
+    return {device_of(s.stx_dev_major, s.stx_dev_minor), s.stx_ino, s.stx_size, ns_of(s.stx_mtime),
+            ns_of(s.stx_ctime)};
   }
   auto operator<=>(const FileIdentity&) const = default;
 
  private:
-  template <class Time>
-  static std::int64_t nanoseconds(const Time& t) {
-    return t.tv_sec * 1'000'000'000 + t.tv_nsec;
-  }
   // What makedev(3) does, which is a call.
   static std::uint64_t device_of(std::uint64_t major, std::uint64_t minor) {
     return (major & 0xfff) << 8 | (major & ~0xfffULL) << 32 | (minor & 0xff) |

@@ -212,14 +212,4 @@ bool identify_file(const char* path, os::FileIdentity& identity) {
   return true;
 }
 
-bool has_loader_variables(char* const* env) {
-  for (; *env != nullptr; ++env) {
-    const char* e = *env;
-    if (e[0] == 'L' && e[1] == 'D' && e[2] == '_') return true;
-    if (e[0] == 'M' && std::strncmp(e, "MALLOC_", 7) == 0) return true;
-    if (e[0] == 'G' && std::strncmp(e, "GLIBC_TUNABLES=", 15) == 0) return true;
-  }
-  return false;
-}
-
 }  // namespace prewarm::park

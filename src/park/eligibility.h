@@ -40,8 +40,4 @@ bool has_own_search_path(const char* path);
 // Identity of the file at `path`, symbolic links followed. False if there is none.
 bool identify_file(const char* path, os::FileIdentity& identity);
 
-// Whether the environment (null-terminated) has a variable that changes how ld.so or malloc start:
-// LD_*, GLIBC_TUNABLES, MALLOC_*. Such launches are cold.
-bool has_loader_variables(char* const* env);
-
 }  // namespace prewarm::park

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "image/audit_variable.h"
 #include "launch/testing.h"
 #include "os/testing.h"
 
@@ -366,7 +367,7 @@ TEST_F(EligibilityTest, IdentityChangesWithTheFile) {
 // ---- Environment -------------------------------------------------------------------------------
 
 bool loader_variables_in(std::vector<std::string> env) {
-  return has_loader_variables(launch::pointers_to(env).data());
+  return image::has_loader_variables(launch::pointers_to(env).data());
 }
 
 TEST(HasLoaderVariablesTest, FindsWhatChangesHowProgramsStart) {

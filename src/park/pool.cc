@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "image/audit_variable.h"
 #include "os/clock.h"
 #include "os/futex.h"
 #include "park/parked_start.h"
@@ -236,7 +237,7 @@ std::expected<unsigned, Reason> Pool::park_eligible(const char* path, const Star
   const unsigned reserved = reserved_count();
   if (reserved >= options_.max_warm) return std::unexpected(Reason::limit_reached);
   if (eligible.reason != Reason::none) return std::unexpected(eligible.reason);
-  if (has_loader_variables(how.env)) return std::unexpected(Reason::library_path);
+  if (image::has_loader_variables(how.env)) return std::unexpected(Reason::library_path);
   if (!agent_is_whole()) return std::unexpected(Reason::agent_missing);
   // Nobody knows yet where its libraries lie.
   if (mounts_have_changed()) return std::unexpected(Reason::mounts_changed);

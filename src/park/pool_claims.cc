@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "image/audit_variable.h"
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/process.h"
@@ -137,7 +138,7 @@ Reason Pool::check_files(unsigned index) {
 
 Reason Pool::check_environment(unsigned index, char* const* env) {
   if (open_program(index) != Reason::none) return Reason::none;
-  if (has_loader_variables(env)) return Reason::library_path;
+  if (image::has_loader_variables(env)) return Reason::library_path;
   for (const auto& v : entries_[index].variables) {
     const char* found = nullptr;
     for (char* const* e = env; *e != nullptr && found == nullptr; ++e) {

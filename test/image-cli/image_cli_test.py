@@ -5,6 +5,7 @@ people and as JSON, with their errors; and entries, whatever has become of servi
 programs. Programs are small ones that are made here, or Debian's."""
 
 import ctypes
+import functools
 import html.parser
 import json
 import os
@@ -14,12 +15,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 import xml.dom.minidom
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "image-service"))
+import waiting  # noqa: E402
+
 PREWARM = pathlib.Path(sys.argv.pop(1)).resolve()
 BOUND = 120
+wait_until = functools.partial(waiting.wait_until, seconds=BOUND)
 PR_SET_CHILD_SUBREAPER = 36
 # Prints how it was called, and by which file it runs.
 PROGRAM = """
@@ -32,15 +36,6 @@ int main(int argc, char** argv) {
   return 3;
 }
 """
-
-
-def wait_until(condition, what):
-    """For what nobody tells: looks again and again."""
-    end = time.monotonic() + BOUND
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError("not within the bound: " + what)
-        time.sleep(0.005)
 
 
 class ImageCase(unittest.TestCase):

@@ -2,6 +2,7 @@
 """What all cases of image_service_test.py have: a service of their own, with programs to ask for.
 Takes PREWARMD and BUILDER off the command line."""
 
+import functools
 import os
 import pathlib
 import shutil
@@ -9,10 +10,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 import client
+import waiting
 from client import Client
 
 PREWARMD = pathlib.Path(sys.argv.pop(1)).resolve()
@@ -22,14 +23,7 @@ REFUSALS = client.refusals(SOURCE / "refusal.h")
 ANOTHER_USER = 61234
 BOUND = 60
 
-
-def wait_until(condition, what):
-    """For what nobody tells: looks again and again."""
-    end = time.monotonic() + BOUND
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError("not within the bound: " + what)
-        time.sleep(0.005)
+wait_until = functools.partial(waiting.wait_until, seconds=BOUND)
 
 
 class ServiceCase(unittest.TestCase):

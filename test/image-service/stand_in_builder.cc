@@ -23,8 +23,8 @@
 #include <string>
 #include <vector>
 
+#include "image/image_file.h"
 #include "image/writer.h"
-#include "os/file_identity.h"
 
 namespace {
 
@@ -51,15 +51,9 @@ struct Order {
 FilePart file_part(const std::string& path, std::uint32_t flags) {
   struct stat s{};
   if ((flags & kFileAbsent) == 0 && ::stat(path.c_str(), &s) != 0) fail(path.c_str());
-  const auto id = prewarm::os::FileIdentity::of(s);
-  if ((flags & kFileAbsent) != 0) return {path, {.flags = flags}};
-  return {path,
-          {.device = id.device,
-           .inode = id.inode,
-           .size = id.size,
-           .modified_ns = id.modified_ns,
-           .changed_ns = id.changed_ns,
-           .flags = flags}};
+  FilePart part{path, {.flags = flags}};
+  if ((flags & kFileAbsent) == 0) set_identity(part.file, prewarm::os::FileIdentity::of(s));
+  return part;
 }
 
 void take_options(Order& order, const std::vector<std::string>& words) {

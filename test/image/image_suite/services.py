@@ -117,7 +117,10 @@ class Window:
             os.close(write_end)
             with os.fdopen(read_end) as answer:
                 display = answer.readline().strip()
-            case = cases.Case(self.name, self._command, environment={"DISPLAY": f":{display}"},
+            # Without the services of a desktop, which would be started, and outlive the test.
+            environment = {"DISPLAY": f":{display}", "NO_AT_BRIDGE": "1", "GTK_A11Y": "none",
+                           "DBUS_SESSION_BUS_ADDRESS": "unix:path=/nonexistent"}
+            case = cases.Case(self.name, self._command, environment=environment,
                               ignore=(r"^.*(?:WARNING|dbus|GLib|Gtk).*\n", r"\(\w+:\d+\)"),
                               ignore_files=("*",))
             try:

@@ -19,6 +19,7 @@ _SET_MODE_FILTER, _NEW_LISTENER = 1, 8
 _RET_ALLOW, _RET_NOTIFY = 0x7FFF0000, 0x7FC00000
 _NOTIFY_RECEIVE, _NOTIFY_SEND = 0xC0502100, 0xC0182101
 _CONTINUE = 1
+_PATIENCE_S = 60
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -116,9 +117,11 @@ class Witness:
         self._here.close()
 
     def close(self):
-        """Ends once no process with the filter is left."""
+        """Ends once no process with the filter is left; an error if one stays."""
         self._there.close()
-        self._thread.join()
+        self._thread.join(_PATIENCE_S)
+        if self._thread.is_alive():
+            raise RuntimeError("a process that the program has started doesn't end")
         self._here.close()
 
     def looks(self, pid):

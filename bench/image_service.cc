@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#include "bench/image_service.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "image/refusal.h"
+#include "image/service_socket.h"
+#include "os/clock.h"
+#include "os/process.h"
+
+namespace prewarm::bench {
+namespace {
+
+constexpr char kSocket[] = "/image.sock";
+constexpr double kNsPerUs = 1000;
+constexpr unsigned kPatienceMs = 10'000;
+
+}  // namespace
+
+os::Result<std::shared_ptr<ImageService>> ImageService::start(
+    const Session& session, const std::vector<std::string>& images) {
+  const std::string directory = session.scratch_path("run");
+  if (::mkdir(directory.c_str(), 0700) != 0) return os::failed("make", directory);
+  auto environment = session.environment("cache");
+  std::erase_if(environment, [](const auto& e) { return e.starts_with("PREWARM_RUNTIME_DIR="); });
+  environment.push_back("PREWARM_RUNTIME_DIR=" + directory);
+  Command command{.argv = {session.options.directory + "/../prewarmd"}, .env = environment};
+  for (const std::string& image : images) {
+    command.argv.insert(command.argv.end(), {"--image", image});
+  }
+  const os::Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const auto pid = session.processes.spawn(command, {nothing.get(), nothing.get(), STDERR_FILENO});
+  if (!pid) return std::unexpected(pid.error());
+  const std::string socket = directory + kSocket;
+  auto service = std::make_shared<ImageService>(*pid, socket, std::move(environment));
+  // It listens once the images are being read; the first requests wait for that.
+  const std::int64_t end = os::now_ns() + 20 * os::kNsPerSecond;
+  while (!image::connect_to_service(socket)) {
+    if (os::now_ns() > end) return os::failed_with(ETIMEDOUT, "start", command.argv[0]);
+    const os::Fd watched = os::watch(*pid);
+    if (const auto ended =
+            session.processes.wait_readable(watched.get(), std::chrono::milliseconds(5));
+        !ended || *ended) {
+      return os::failed_with(0, "start", command.argv[0]);
+    }
+  }
+  return service;
+}
+
+ImageService::~ImageService() {
+  ::kill(pid_, SIGTERM);
+  ::waitpid(pid_, nullptr, 0);
+}
+
+os::Result<GivenImage> ImageService::map(const std::string& program,
+                                         std::uint64_t stack_limit) const {
+  const os::Fd file(::open(program.c_str(), O_PATH | O_CLOEXEC));
+  const os::Fd self = os::watch(::getpid());
+  const image::MapCall call{.socket_path = socket_.c_str(),
+                            .exec_fd = file.get(),
+                            .pidfd = self.get(),
+                            .stack_limit = stack_limit,
+                            .path = program.c_str(),
+                            .timeout_ms = kPatienceMs};
+  image::MappedImage mapped;
+  const std::int64_t before = os::now_ns();
+  const image::Refusal refusal = image::request_map(call, mapped);
+  const std::int64_t after = os::now_ns();
+  if (refusal == image::Refusal::none) {
+    return GivenImage(mapped, static_cast<double>(after - before) / kNsPerUs);
+  }
+  return os::failed_with(0, "ask for an image:", std::string(image::refusal_sentence(refusal)));
+}
+
+}  // namespace prewarm::bench
