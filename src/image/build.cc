@@ -25,6 +25,7 @@
 #include "image/diagnostics.h"
 #include "image/eligible.h"
 #include "image/image_file.h"
+#include "image/join.h"
 #include "image/library_cache.h"
 #include "image/loader_facts.h"
 #include "image/mapped_file.h"
@@ -112,52 +113,6 @@ Result<Files> collect_files(const Order& order, const Capture& capture) {
     if (missing.starts_with('/')) files.add_absent(missing);
   }
   return files;
-}
-
-// The region's pages come to be in the image itself.
-Result<void> take_in(CapturedRegion& region) {
-  const os::Fd file(::open(region.file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) return os::failed("open", region.file);
-  region.bytes.assign(region.size, 0);
-  if (::pread(file.get(), region.bytes.data(), region.size,
-              static_cast<off_t>(region.file_offset)) < 0) {
-    return os::failed("read", region.file);
-  }
-  region.file.clear();
-  return {};
-}
-
-// Regions that lie together and have the same protection become one where that costs little: each
-// is a system call at every start, and something that fork and exit have to look at. So memory
-// without contents joins what is before it, and short pieces of files are taken into the image if
-// something there lies beside them.
-Result<void> join_regions(std::vector<CapturedRegion>& regions) {
-  constexpr std::uint64_t kNotLong = 1 << 19;
-  std::vector<CapturedRegion> joined;
-  for (auto& region : regions) {
-    auto* before = joined.empty() ? nullptr : &joined.back();
-    const bool fits = before != nullptr && before->address + before->size == region.address &&
-                      before->protection == region.protection &&
-                      (before->protection & PROT_EXEC) == 0;
-    const auto may_join = [](const CapturedRegion& one) {
-      return one.size <= kNotLong || (one.file.empty() && !one.bytes.empty());
-    };
-    const bool both_files = fits && !before->file.empty() && !region.file.empty();
-    if (!fits || both_files || !may_join(*before) || !may_join(region)) {
-      joined.push_back(std::move(region));
-      continue;
-    }
-    for (auto* one : {before, &region}) {
-      if (one->file.empty()) continue;
-      if (auto done = take_in(*one); !done) return done;
-    }
-    before->bytes.resize(before->size);
-    before->bytes.insert(before->bytes.end(), region.bytes.begin(), region.bytes.end());
-    before->size += region.size;
-    before->bytes.resize(before->size);
-  }
-  regions = std::move(joined);
-  return {};
 }
 
 // The largest alignment that a segment of the file asks for; 0 if it isn't ELF.

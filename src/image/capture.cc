@@ -37,7 +37,6 @@ namespace {
 using os::Result;
 
 constexpr std::uint64_t kMapFixedNoReplace = 0x100000;
-constexpr std::uint8_t kBreakpoint = 0xcc;
 constexpr int kCallStop = SIGTRAP | 0x80;
 constexpr int kSeccompStop = SIGTRAP | (PTRACE_EVENT_SECCOMP << 8);
 
@@ -277,20 +276,17 @@ Result<void> Capturer::leave_unrelocated(const std::string& path, std::uint64_t 
   }
   for (const auto& segment : segments) {
     if (segment.p_type != PT_DYNAMIC) continue;
-    std::vector<Elf64_Dyn> entries(segment.p_memsz / sizeof(Elf64_Dyn));
     const auto at = base + segment.p_vaddr;
-    if (auto done = tracee_->read(at, entries.data(), entries.size() * sizeof(Elf64_Dyn)); !done) {
-      return done;
-    }
+    auto entries = tracee_->read_dynamic(at);
+    if (!entries) return std::unexpected(entries.error());
     bool any = false;
-    for (auto& entry : entries) {
-      if (entry.d_tag == DT_NULL) break;
+    for (auto& entry : *entries) {
       if (!counts_relocations(entry.d_tag)) continue;
       entry.d_un.d_val = 0;
       any = true;
     }
     if (!any) return {};
-    return tracee_->write(at, entries.data(), entries.size() * sizeof(Elf64_Dyn));
+    return tracee_->write(at, entries->data(), entries->size() * sizeof(Elf64_Dyn));
   }
   return {};
 }
@@ -436,11 +432,10 @@ Result<void> Capturer::collect_objects() {
     }
   }
   if (dynamic == 0) return os::failed_with(ENOEXEC, "find the dynamic section of", path_);
+  const auto entries = tracee_->read_dynamic(dynamic);
+  if (!entries) return std::unexpected(entries.error());
   std::uint64_t debug = 0;
-  for (std::uint64_t at = dynamic;; at += sizeof(Elf64_Dyn)) {
-    Elf64_Dyn entry{};
-    if (auto done = tracee_->read(at, &entry, sizeof entry); !done) return done;
-    if (entry.d_tag == DT_NULL) break;
+  for (const auto& entry : *entries) {
     if (entry.d_tag == DT_DEBUG) debug = entry.d_un.d_ptr;
   }
   if (debug == 0) return os::failed_with(ENOEXEC, "find the list of libraries of", path_);

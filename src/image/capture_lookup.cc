@@ -11,17 +11,14 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
-#include <span>
+#include <optional>
 #include <vector>
-
-#include "image/format.h"
 
 namespace prewarm::image {
 namespace {
 
 using os::Result;
 
-constexpr std::uint8_t kBreakpoint = 0xcc;
 constexpr int kAny = -1;
 
 // openaux, as GCC compiles it for x86-64 (seen in Debian's libc6 2.36-9+deb12u14, by gdb's
@@ -55,15 +52,6 @@ constexpr std::uint64_t kResult = 0x20;
 // More libraries than any program has: a list that doesn't end isn't one.
 constexpr unsigned kMostLibraries = 1 << 20;
 
-Result<MappedRange> mapping_of(const Tracee& tracee, std::uint64_t code) {
-  const auto mappings = tracee.mappings(false);
-  if (!mappings) return std::unexpected(mappings.error());
-  for (const auto& mapping : *mappings) {
-    if (mapping.begin <= code && code < mapping.end) return mapping;
-  }
-  return os::failed_with(EFAULT, "find the code of ld.so");
-}
-
 std::unexpected<Error> not_understood() {
   return os::failed_with(EPROTO, "capture: follow ld.so's list of libraries");
 }
@@ -72,7 +60,7 @@ std::unexpected<Error> not_understood() {
 
 Result<std::unique_ptr<LookupShortcut>> LookupShortcut::install(Tracee& tracee,
                                                                 std::uint64_t code) {
-  const auto mapping = mapping_of(tracee, code);
+  const auto mapping = tracee.mapping_at(code);
   if (!mapping) return std::unexpected(mapping.error());
   std::vector<std::uint8_t> bytes(mapping->end - mapping->begin);
   if (auto done = tracee.read(mapping->begin, bytes.data(), bytes.size()); !done) {
@@ -202,33 +190,22 @@ Result<void> LookupShortcut::add_new() {
 Result<void> LookupShortcut::look_at(std::uint64_t map) {
   link_map head{};
   if (auto done = tracee_.read(map, &head, sizeof head); !done) return done;
+  const auto entries = tracee_.read_dynamic(reinterpret_cast<std::uint64_t>(head.l_ld));
+  if (!entries) return std::unexpected(entries.error());
+  std::optional<std::uint64_t> name;
   std::uint64_t strings = 0;
-  std::uint64_t name = 0;
-  bool has_name = false;
-  std::array<Elf64_Dyn, 32> entries;
-  for (auto at = reinterpret_cast<std::uint64_t>(head.l_ld);;) {
-    // Not beyond the page: the next may not be there.
-    const auto room = std::min<std::size_t>(sizeof entries, kPageSize - at % kPageSize);
-    const auto count = std::max<std::size_t>(room / sizeof(Elf64_Dyn), 1);
-    if (auto done = tracee_.read(at, entries.data(), count * sizeof(Elf64_Dyn)); !done) return done;
-    for (const auto& entry : std::span(entries).first(count)) {
-      if (entry.d_tag == DT_SONAME) {
-        has_name = true;
-        name = entry.d_un.d_val;
-      }
-      if (entry.d_tag == DT_STRTAB) strings = entry.d_un.d_ptr;
-      if (entry.d_tag == DT_AUXILIARY) may_miss_ = true;
-      if (entry.d_tag != DT_NULL) continue;
-      if (!has_name || strings == 0) return {};
-      // ld.so adds the base to what is in a dynamic section that can be written.
-      if (strings < head.l_addr) strings += head.l_addr;
-      auto soname = tracee_.read_string(strings + name);
-      if (!soname) return std::unexpected(soname.error());
-      sonames_.insert(std::move(*soname));
-      return {};
-    }
-    at += count * sizeof(Elf64_Dyn);
+  for (const auto& entry : *entries) {
+    if (entry.d_tag == DT_SONAME) name = entry.d_un.d_val;
+    if (entry.d_tag == DT_STRTAB) strings = entry.d_un.d_ptr;
+    if (entry.d_tag == DT_AUXILIARY) may_miss_ = true;
   }
+  if (!name || strings == 0) return {};
+  // ld.so adds the base to what is in a dynamic section that can be written.
+  if (strings < head.l_addr) strings += head.l_addr;
+  auto soname = tracee_.read_string(strings + *name);
+  if (!soname) return std::unexpected(soname.error());
+  sonames_.insert(std::move(*soname));
+  return {};
 }
 
 }  // namespace prewarm::image

@@ -87,6 +87,11 @@ Refusal start_by(const InitialStack& stack, const ImageStart& start, const char*
   return can_be_named ? Refusal::none : Refusal::cannot_map;
 }
 
+// Null if it has to be by an exec. That will take the code away, if the image can't be used.
+DirectCode direct_code(bool may_be_direct, const char* restorer) {
+  return may_be_direct && !is_traced() ? map_restorer(restorer) : DirectCode{};
+}
+
 }  // namespace
 
 Refusal map_program(char* const* environment, const MapWish& wish, MappedImage& result) {
@@ -123,9 +128,8 @@ Refusal begin_start(const InitialStack& stack, const ImageStart& start, AskedSta
 
 Refusal finish_start(const InitialStack& stack, const ImageStart& start, const AskedStart& asked,
                      const char* restorer) {
-  // While the service looks. If the image can't be used, an exec will take the code away.
-  DirectCode code;
-  if (asked.may_be_direct && !is_traced()) code = map_restorer(restorer);
+  // While the service looks.
+  const DirectCode code = direct_code(asked.may_be_direct, restorer);
   MappedImage image;
   const Refusal refusal = receive_map(asked.question, image);
   return refusal == Refusal::none ? start_by(stack, start, restorer, code, image) : refusal;
@@ -135,9 +139,8 @@ void abandon_start(const AskedStart& asked) { raw_syscall(SYS_close, asked.quest
 
 Refusal start_with(const InitialStack& stack, const ImageStart& start, const char* restorer,
                    MappedImage& image) {
-  DirectCode code;
-  if (start.may_be_direct && may_start_directly() && !is_traced()) code = map_restorer(restorer);
-  return start_by(stack, start, restorer, code, image);
+  const bool may_be_direct = start.may_be_direct && may_start_directly();
+  return start_by(stack, start, restorer, direct_code(may_be_direct, restorer), image);
 }
 
 bool service_start_is_due(const InitialStack& stack) {

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -149,6 +150,28 @@ Result<std::string> Tracee::read_string(std::uint64_t address) const {
   }
 }
 
+Result<std::vector<Elf64_Dyn>> Tracee::read_dynamic(std::uint64_t address) const {
+  constexpr std::size_t kMost = 4096;  // more than any library has
+  std::vector<Elf64_Dyn> entries;
+  std::array<Elf64_Dyn, 32> piece{};
+  while (entries.size() < kMost) {
+    // Not beyond the page: the next may not be there.
+    const auto room = std::min<std::size_t>(sizeof piece, 4096 - address % 4096);
+    const auto count = std::max<std::size_t>(room / sizeof(Elf64_Dyn), 1);
+    if (auto done = read(address, piece.data(), count * sizeof(Elf64_Dyn)); !done) {
+      return std::unexpected(done.error());
+    }
+    const Elf64_Dyn* const begin = piece.data();
+    const Elf64_Dyn* const end = begin + count;
+    const Elf64_Dyn* const last =
+        std::find_if(begin, end, [](const auto& entry) { return entry.d_tag == DT_NULL; });
+    entries.insert(entries.end(), begin, last);
+    if (last != end) return entries;
+    address += count * sizeof(Elf64_Dyn);
+  }
+  return os::failed_with(ENOEXEC, "capture: a dynamic section has no end");
+}
+
 Result<int> Tracee::resume(int request, int signal) {
   if (::ptrace(static_cast<__ptrace_request>(request), pid_, nullptr,
                static_cast<unsigned long>(signal)) != 0) {
@@ -209,6 +232,15 @@ Result<std::vector<MappedRange>> Tracee::mappings(bool own_pages) const {
     if (auto& name = mappings.back().name; !name.empty() && name == copy_name_) name = path_;
   }
   return mappings;
+}
+
+Result<MappedRange> Tracee::mapping_at(std::uint64_t address) const {
+  auto all = mappings(false);
+  if (!all) return std::unexpected(all.error());
+  for (auto& mapping : *all) {
+    if (mapping.begin <= address && address < mapping.end) return std::move(mapping);
+  }
+  return os::failed_with(EFAULT, "capture: find what is mapped at an address");
 }
 
 }  // namespace prewarm::image

@@ -3,6 +3,7 @@
 // A stopped child that is traced: its registers and memory, and system calls that it is made to do.
 #pragma once
 
+#include <elf.h>
 #include <sys/types.h>
 #include <sys/user.h>
 
@@ -17,6 +18,9 @@
 namespace prewarm::image {
 
 using Registers = user_regs_struct;
+
+// The instruction int3 (x86-64). Where it was executed `rip` is behind it.
+inline constexpr std::uint8_t kBreakpoint = 0xcc;
 
 // A line of /proc/PID/maps.
 struct MappedRange {
@@ -46,6 +50,8 @@ class Tracee {
   os::Result<void> write(std::uint64_t address, const void* buffer, std::size_t size);
   os::Result<std::uint64_t> read_word(std::uint64_t address) const;
   os::Result<std::string> read_string(std::uint64_t address) const;
+  // A dynamic section, without DT_NULL at its end.
+  os::Result<std::vector<Elf64_Dyn>> read_dynamic(std::uint64_t address) const;
 
   // Goes on to the next system call's begin or end, or to a signal; the wait status says which
   // (SIGTRAP | 0x80 for a system call). An error when it has ended.
@@ -65,6 +71,8 @@ class Tracee {
 
   // With `own_pages` which mappings have pages of their own, which takes longer.
   os::Result<std::vector<MappedRange>> mappings(bool own_pages) const;
+  // The one with `address` in it. An error where nothing is mapped.
+  os::Result<MappedRange> mapping_at(std::uint64_t address) const;
 
  private:
   os::Result<int> resume(int request, int signal);
