@@ -28,8 +28,8 @@ inline constexpr std::uint32_t kMapDoNotPack = 8;  // never a packed one
 // An image pays from so many regions on, where ld.so starts first: what that does before it loads
 // anything takes longer than mapping a few libraries. When the process that asks is there only to
 // start the program, and when it would have executed it anyway (docs/performance.md).
-inline constexpr std::uint32_t kFewestForExec = 20;
-inline constexpr std::uint32_t kFewestForLaunch = 50;
+inline constexpr std::uint32_t kFewestForExec = 15;
+inline constexpr std::uint32_t kFewestForLaunch = 35;
 
 struct MapRequest {
   std::uint32_t magic = kMapMagic;
