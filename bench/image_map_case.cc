@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // The loader service's answer to a map request, from before the client connects until it has the
-// image's descriptors: of a small image, and of one that was made from 10,000 files.
+// image's descriptors: of a small image, and of one that was made from 10,000 files. *Bare* is the
+// same exchange of messages with a process that does nothing else: what the kernel takes for it.
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -112,22 +113,30 @@ os::Result<Measured> measure_image_map(const Session& session) {
   session.progress.show("making files");
   const auto small = make_image(session, "small", 3, 2);
   if (!small) return std::unexpected(small.error());
-  const auto large = make_image(session, "large", files, kMapped / (quick ? 10 : 1));
+  const unsigned mapped = kMapped / (quick ? 10 : 1);
+  const auto large = make_image(session, "large", files, mapped);
   if (!large) return std::unexpected(large.error());
   const auto service = ImageService::start(session, {*small + ".image", *large + ".image"});
   if (!service) return std::unexpected(service.error());
+  const auto bare_small = ImageService::bare(session, 2 + 1);
+  if (!bare_small) return std::unexpected(bare_small.error());
+  const auto bare_large = ImageService::bare(session, mapped + 1);
+  if (!bare_large) return std::unexpected(bare_large.error());
   Plan plan;
   plan.metrics = {"from connecting to the image's descriptors"};
   plan.sample = fmt::format("median of {} requests", requests);
   plan.rounds = session.options.rounds;
   plan.warm_up = true;
   if (quick) plan.note = fmt::format("{} files stand for {}", files, kFiles);
-  for (const auto& [name, program] :
-       {std::pair("small", *small), std::pair("10,000 files", *large)}) {
-    plan.variants.push_back({name, [service = *service, program, requests] {
-                               return sample(*service, program, requests);
-                             }});
-  }
+  const auto add = [&](const std::string& name, const std::shared_ptr<ImageService>& asked,
+                       const std::string& program) {
+    plan.variants.push_back(
+        {name, [asked, program, requests] { return sample(*asked, program, requests); }});
+  };
+  add("bare, small", *bare_small, *small);
+  add("small", *service, *small);
+  add("bare, 10,000 files", *bare_large, *large);
+  add("10,000 files", *service, *large);
   return interleave(session, plan);
 }
 

@@ -2,13 +2,19 @@
 #include "bench/image_service.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "image/packet.h"
 #include "image/refusal.h"
 #include "image/service_socket.h"
+#include "image/wire.h"
 #include "os/clock.h"
 #include "os/process.h"
 
@@ -18,6 +24,38 @@ namespace {
 constexpr char kSocket[] = "/image.sock";
 constexpr double kNsPerUs = 1000;
 constexpr unsigned kPatienceMs = 10'000;
+
+os::Fd listen_at(const std::string& path) {
+  sockaddr_un address{};
+  os::Fd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return {};
+  path.copy(address.sun_path, path.size());
+  const bool listens =
+      ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+      ::listen(listener.get(), SOMAXCONN) == 0;
+  return listens ? std::move(listener) : os::Fd();
+}
+
+// One after the other, until it is ended.
+[[noreturn]] void answer_all(int listener, unsigned count) {
+  // As for a program that is executed.
+  ::signal(SIGTERM, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const os::Fd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const std::vector<int> descriptors(count, nothing.get());
+  const image::MapAnswer answer{.descriptors = count};
+  for (;;) {
+    const os::Fd connection(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+    image::Packet request;
+    constexpr std::size_t kMost = sizeof(image::MapRequest) + image::kMaxPathBytes;
+    image::receive_packet(connection.get(), kMost, 0, request);
+    image::send_packet(connection.get(), image::as_bytes(answer), descriptors, 0);
+  }
+}
 
 }  // namespace
 
@@ -49,6 +87,17 @@ os::Result<std::shared_ptr<ImageService>> ImageService::start(
     }
   }
   return service;
+}
+
+os::Result<std::shared_ptr<ImageService>> ImageService::bare(const Session& session,
+                                                             unsigned descriptors) {
+  const std::string socket = session.scratch_path(fmt::format("bare-{}", descriptors));
+  const os::Fd listener = listen_at(socket);
+  if (!listener.valid()) return os::failed("listen at", socket);
+  const pid_t pid = ::fork();
+  if (pid < 0) return os::failed("fork");
+  if (pid == 0) answer_all(listener.get(), descriptors);
+  return std::make_shared<ImageService>(pid, socket, std::vector<std::string>{});
 }
 
 ImageService::~ImageService() {
