@@ -255,12 +255,13 @@ bool tell_kernel(const Restoration& r) {
 }
 
 void close_all(const Descriptors& descriptors) {
-  // They mostly follow each other.
+  // They mostly follow each other. A sandbox may not know the newer call.
   for (int i = 0; i < descriptors.count;) {
     const int first = descriptors.numbers[i];
     int last = first;
     for (++i; i < descriptors.count && descriptors.numbers[i] == last + 1; ++i) ++last;
-    raw_syscall(SYS_close_range, first, last, 0);
+    if (raw_syscall(SYS_close_range, first, last, 0) == 0) continue;
+    for (int fd = first; fd <= last; ++fd) raw_syscall(SYS_close, fd);
   }
 }
 

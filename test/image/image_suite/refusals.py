@@ -17,12 +17,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNS, _MS_REC_PRIVATE = 0x00020000, 0x44000
 _ADDR_COMPAT_LAYOUT, _ADDR_NO_RANDOMIZE = 0x0200000, 0x0040000
 _SET_MODE_FILTER, _RET_ALLOW, _RET_ERRNO, _EPERM, _ENOSYS = 1, 0x7FFF0000, 0x00050000, 1, 38
-_SOME = ("variable-ld-preload", "without-mremap-1", "without-prctl-1", "few-descriptors", "replaced",
+_SOME = ("variable-ld-preload", "without-mremap-1", "without-prctl-1", "few-descriptors",
+         "replaced", "without-close_range-1",
          "set-user-id", "cut", "no-proc", "library-replaced")
 _SYSTEM_CALLS = {
     "munmap": 11, "mremap": 25, "prctl": 157, "capget": 125, "getrandom": 318,
     "prlimit64": 302, "faccessat": 269, "faccessat2": 439, "readlinkat": 267, "rseq": 334,
-    "set_robust_list": 273, "getpid": 39, "pidfd_open": 434,
+    "set_robust_list": 273, "getpid": 39, "pidfd_open": 434, "close_range": 436,
+    "lsm_list_modules": 459,
 }
 
 
