@@ -7,7 +7,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "image/wire.h"
 #include "os/clock.h"
 #include "os/process.h"
+#include "os/unix_address.h"
 
 namespace prewarm::bench {
 namespace {
@@ -26,14 +26,10 @@ constexpr double kNsPerUs = 1000;
 constexpr unsigned kPatienceMs = 10'000;
 
 os::Fd listen_at(const std::string& path) {
-  sockaddr_un address{};
+  const auto address = os::UnixAddress::of(path);
   os::Fd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return {};
-  path.copy(address.sun_path, path.size());
-  const bool listens =
-      ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-      ::listen(listener.get(), SOMAXCONN) == 0;
+  const bool listens = address && ::bind(listener.get(), address->get(), address->size()) == 0 &&
+                       ::listen(listener.get(), SOMAXCONN) == 0;
   return listens ? std::move(listener) : os::Fd();
 }
 

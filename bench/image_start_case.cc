@@ -21,6 +21,7 @@
 #include "bench/cases.h"
 #include "bench/image_service.h"
 #include "image/image.h"
+#include "os/argv.h"
 #include "os/clock.h"
 
 namespace prewarm::bench {
@@ -78,7 +79,7 @@ class Shared {
   if (null < 0 || ::read(go, &order, 1) != 1) ::_exit(127);
   for (int fd = 0; fd <= 2; ++fd) ::dup2(null, fd);
   if (way.has_fixed_base) ::personality(ADDR_NO_RANDOMIZE);
-  const auto argv = pointers(way.argv), environment = pointers(way.environment);
+  const auto argv = os::pointers(way.argv), environment = os::pointers(way.environment);
   begun = os::now_ns();
   ::execve(way.path.c_str(), argv.data(), environment.data());
   ::_exit(127);

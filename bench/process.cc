@@ -20,6 +20,7 @@
 #include <fstream>
 #include <optional>
 
+#include "os/argv.h"
 #include "os/process.h"
 
 namespace prewarm::bench {
@@ -106,14 +107,6 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 }  // namespace
 
-std::vector<char*> pointers(const std::vector<std::string>& strings) {
-  std::vector<char*> result;
-  result.reserve(strings.size() + 1);
-  for (const std::string& s : strings) result.push_back(const_cast<char*>(s.c_str()));
-  result.push_back(nullptr);
-  return result;
-}
-
 os::Result<Processes> Processes::take_over() {
   sigset_t stopping;
   sigemptyset(&stopping);
@@ -134,8 +127,8 @@ os::Result<pid_t> Processes::spawn(const Command& command, const Standard& stand
     return os::failed("confine to processor", std::to_string(command.processor));
   }
   const SpawnPlan plan(standard, original_mask_);
-  const std::vector<char*> argv = pointers(command.argv);
-  const std::vector<char*> env = pointers(command.env);
+  const std::vector<char*> argv = os::pointers(command.argv);
+  const std::vector<char*> env = os::pointers(command.env);
   pid_t pid = 0;
   const int code =
       ::posix_spawnp(&pid, argv[0], &plan.actions, &plan.attributes, argv.data(), env.data());

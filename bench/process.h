@@ -66,9 +66,6 @@ class Processes {
   int stop_signal_ = 0;
 };
 
-// As exec takes them: null at the end. Valid as long as `strings`.
-std::vector<char*> pointers(const std::vector<std::string>& strings);
-
 // An unnamed file for output, and its text.
 os::Result<os::Fd> make_output();
 std::string read_output(const os::Fd& file);

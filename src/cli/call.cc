@@ -19,6 +19,7 @@
 #include "coproc/declarations.h"
 #include "coproc/owner_client.h"
 #include "coproc/proxy.h"
+#include "os/argv.h"
 #include "os/self.h"
 #include "prewarm/command.h"
 
@@ -46,13 +47,6 @@ std::string find_tool(const std::string& name, int& status) {
     return {};
   }
   return path;
-}
-
-std::vector<char*> arguments(const CallOptions& options) {
-  std::vector<char*> argv;
-  for (const auto& word : options.command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  return argv;
 }
 
 std::chrono::milliseconds time_of(const CallOptions& options) {
@@ -88,7 +82,7 @@ int run_batch(const CallOptions& options, const std::string& program, const std:
     return coproc::kFailedStatus;
   }
   if (options.timeout > 0) return run_for_a_time(options, program);
-  auto argv = arguments(options);
+  auto argv = os::pointers(options.command);
   ::execv(program.c_str(), argv.data());
   if (errno == ENOEXEC) {  // a script without a first line that names its interpreter
     argv.insert(argv.begin(), const_cast<char*>("sh"));
@@ -132,7 +126,7 @@ int call(const CallOptions& options) {
     // That it has none can't be told to a worker.
     return run_batch(options, program, "not all of its standard streams are open");
   }
-  const auto argv = arguments(options);
+  const auto argv = os::pointers(options.command);
   auto invocation = coproc::invocation_from_here(program, argv.data(), environ);
   if (!invocation) return run_batch(options, program, invocation.error().message());
   invocation->affinity = options.affinity;

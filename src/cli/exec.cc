@@ -16,6 +16,7 @@
 #include "image/image.h"
 #include "image/memfd.h"
 #include "image/wire.h"
+#include "os/argv.h"
 
 namespace prewarm::cli {
 namespace {
@@ -28,13 +29,6 @@ constexpr int kNotFound = 127;
 int fail(int status, const std::string& text) {
   complain(text);
   return status;
-}
-
-std::vector<char*> pointers(const std::vector<std::string>& words) {
-  std::vector<char*> result;
-  for (const auto& word : words) result.push_back(const_cast<char*>(word.c_str()));
-  result.push_back(nullptr);
-  return result;
 }
 
 // Whether the file is an image; if not, why in full.
@@ -90,11 +84,11 @@ void start_from_image(const ExecOptions& options, const std::string& program) {
   if (options.always) words.emplace_back("--always");
   words.insert(words.end(), {"--path", program, "--"});
   words.insert(words.end(), options.command.begin(), options.command.end());
-  ::execv("/proc/self/exe", pointers(words).data());
+  ::execv("/proc/self/exe", os::pointers(words).data());
 }
 
 int start_stock(const ExecOptions& options, const std::string& program) {
-  ::execv(program.c_str(), pointers(options.command).data());
+  ::execv(program.c_str(), os::pointers(options.command).data());
   const int error = errno;
   if (error == ENOENT && ::access(program.c_str(), F_OK) != 0) {
     return fail(kNotFound, program + ": there is no such file");

@@ -20,6 +20,7 @@
 #include "coproc/ready_command.h"
 #include "coproc/service.h"
 #include "launch/reason.h"
+#include "os/argv.h"
 #include "os/signal_queue.h"
 #include "prewarm_config.h"
 
@@ -200,9 +201,7 @@ int become_command(const std::vector<std::string>& command, int socket, const si
   ::setenv("CAPERS_VERSION", "1", 1);
   ::setenv("CAPERS_FD", std::to_string(socket).c_str(), 1);
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
-  std::vector<char*> argv;
-  for (const auto& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
+  const auto argv = os::pointers(command);
   ::execvp(argv[0], argv.data());
   const int error = errno;
   return complain(command[0] + ": " + ::strerror(error), error == ENOENT ? 127 : 126);

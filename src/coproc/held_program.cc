@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "launch/exec_cold.h"
+#include "os/argv.h"
 #include "os/clock.h"
 #include "os/self.h"
 
@@ -30,15 +31,6 @@ constexpr unsigned kMostWithoutCopy =
     50;                              // waits of kCopyMs in a row: they die before they are ready
 constexpr unsigned kOftenOther = 2;  // environments that don't fit, in a row
 constexpr std::int64_t kPauseNs = os::kNsPerSecond;  // before what was refused is tried again
-
-// The strings' own memory, for functions that take what execve takes.
-std::vector<char*> row_of(const std::vector<std::string>& strings) {
-  std::vector<char*> row;
-  row.reserve(strings.size() + 1);
-  for (const auto& s : strings) row.push_back(const_cast<char*>(s.c_str()));
-  row.push_back(nullptr);
-  return row;
-}
 
 HeldProgram::Launched too_large() {
   return {.refusal = Outcome::not_run("refused", launch::reason_text(Reason::request_too_large))};
@@ -74,8 +66,8 @@ void HeldProgram::start() {
   auto made = park::Pool::create(std::move(options));
   if (!made) return refuse(made.error().code == 0 ? Reason::agent_missing : Reason::system_refused);
   pool_ = std::move(*made);
-  const auto argv = row_of(command_.words);
-  const auto env = row_of(environment_);
+  const auto argv = os::pointers(command_.words);
+  const auto env = os::pointers(environment_);
   const auto parked = pool_->park_ready(command_.program.c_str(), command_.start.c_str(),
                                         argv.data(), env.data(), kIdleCopies);
   if (!parked) return refuse(parked.error());
@@ -147,7 +139,7 @@ HeldProgram::Launched HeldProgram::launch(const Invocation& invocation, const St
   if (!directory.valid() || ::faccessat(directory.get(), ".", X_OK, 0) != 0) {
     return {.refusal = Outcome::not_run("cwd", *invocation.directory + ": " + ::strerror(errno))};
   }
-  const auto env = row_of(invocation.environment);
+  const auto env = os::pointers(invocation.environment);
   const launch::Descriptor descriptors[] = {
       {streams[0].get(), 0}, {streams[1].get(), 1}, {streams[2].get(), 2}};
   launch::LaunchRequest request;
@@ -160,7 +152,7 @@ HeldProgram::Launched HeldProgram::launch(const Invocation& invocation, const St
   request.process_group = 0;
   if (state_ != State::held || !fits(invocation, env.data())) return cold(invocation, request);
   const auto arguments = command_.with(invocation.arguments);
-  const auto argv = row_of(arguments);
+  const auto argv = os::pointers(arguments);
   request.path = command_.program.c_str();
   request.argv = argv.data();
   request.first_argument = static_cast<std::uint32_t>(command_.kept);
@@ -204,7 +196,7 @@ HeldProgram::Launched HeldProgram::cold(const Invocation& invocation,
   const auto found = resolve_ready_command(command_.command, path_of(invocation), command_.keep);
   if (!found) return {.refusal = Outcome::not_run("refused", found.error().message())};
   const auto arguments = found->to_start(invocation.arguments);
-  const auto argv = row_of(arguments);
+  const auto argv = os::pointers(arguments);
   request.path = found->start.c_str();
   request.argv = argv.data();
   launch::RequestView view;

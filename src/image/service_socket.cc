@@ -6,13 +6,12 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstdlib>
-#include <cstring>
 
 #include "image/wire.h"
+#include "os/unix_address.h"
 
 namespace prewarm::image {
 namespace {
@@ -59,14 +58,10 @@ os::Result<os::Fd> passed_socket() {
   return socket;
 }
 
-os::Result<sockaddr_un> address_of(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    return os::failed_with(ENAMETOOLONG, "use the socket", path);
-  }
-  std::memcpy(address.sun_path, path.data(), path.size());
-  return address;
+os::Result<os::UnixAddress> address_of(const std::string& path) {
+  const auto address = os::UnixAddress::of(path);
+  if (!address) return os::failed_with(ENAMETOOLONG, "use the socket", path);
+  return *address;
 }
 
 bool peer_is_same_user(int socket) {
@@ -83,7 +78,7 @@ os::Result<os::Fd> connect_to_service(const std::string& path) {
   if (!address) return std::unexpected(address.error());
   os::Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket.valid()) return os::failed("make a socket");
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
+  if (::connect(socket.get(), address->get(), address->size()) != 0) {
     return os::failed("connect to", path);
   }
   if (!peer_is_same_user(socket.get())) return os::failed_with(EPERM, "use another user's", path);
@@ -108,7 +103,7 @@ os::Result<std::optional<ServiceSocket>> ServiceSocket::listen(const std::string
   os::Fd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listener.valid()) return os::failed("make a socket");
   ::unlink(path.c_str());  // of a service that was killed
-  if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
+  if (::bind(listener.get(), address->get(), address->size()) != 0 ||
       ::chmod(path.c_str(), 0600) != 0 || ::listen(listener.get(), kBacklog) != 0) {
     return os::failed("listen at", path);
   }
