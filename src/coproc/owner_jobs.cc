@@ -66,7 +66,12 @@ bool Owner::give(Pool& pool, Member& member, Job& job) {
 }
 
 void Owner::start_workers(Pool& pool) {
-  if (stopping_ || pool.backoff.until_ns() > now_) return;
+  if (stopping_) return;
+  if (pool.backoff.until_ns() > now_) {
+    // Nobody is there, and nobody will come. What else waits may be served by those who are there.
+    if (pool.members.empty()) refuse_queue(pool, "start", pool.last_failure);
+    return;
+  }
   std::size_t capacity = 0;
   std::size_t ready = 0;
   std::size_t living = 0;
@@ -88,10 +93,6 @@ void Owner::start_workers(Pool& pool) {
   }
   for (; count > 0; --count) {
     if (!make_room() || !start_worker(pool)) break;
-  }
-  // Nobody is there, and nobody will come.
-  if (living == 0 && pool.members.empty() && pool.backoff.until_ns() > now_) {
-    refuse_queue(pool, "start", pool.last_failure);
   }
 }
 

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import time
 
 
 def main():
@@ -191,6 +192,15 @@ def stop_reading(c):
     c.greet()
     while len(c.buffer) < 100:
         c.buffer += c.socket.recv(100)
+    os._exit(5)
+
+
+def stop_listening(c):
+    """Is ready, and takes no request: sending one to it fails."""
+    _, number = c.request()
+    c.socket.shutdown(socket.SHUT_RD)
+    c.send(f"version {number} 1\nversion 1\n")
+    time.sleep(0.1)
     os._exit(5)
 
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,18 +211,24 @@ static int do_grow(int argc, char** argv) {
   return kept[size - 1] == 1 ? 0 : 1;
 }
 
-static int ready_and_read(int repeat_on_signal) {
+/* Signals come only while it waits: one that came just before a read would not interrupt it. */
+static int ready_and_read(void) {
+  struct pollfd input = {.fd = 0, .events = POLLIN};
+  sigset_t interrupts, before;
   char byte;
-  ssize_t n;
+  sigemptyset(&interrupts);
+  sigaddset(&interrupts, SIGINT);
+  sigprocmask(SIG_BLOCK, &interrupts, &before);
   puts("ready");
   fflush(stdout);
-  while ((n = read(0, &byte, 1)) > 0 || (n < 0 && errno == EINTR && repeat_on_signal)) {
-    if (n < 0 && caught) {
-      puts("caught");
-      fflush(stdout);
-      caught = 0;
-    }
+  for (;;) {
+    if (ppoll(&input, 1, NULL, &before) > 0 && read(0, &byte, 1) <= 0) break;
+    if (!caught) continue;
+    puts("caught");
+    fflush(stdout);
+    caught = 0;
   }
+  sigprocmask(SIG_SETMASK, &before, NULL);
   return 0;
 }
 
@@ -231,7 +238,7 @@ static int do_catch_int(int argc, char** argv) {
   struct sigaction before;
   (void)argc, (void)argv;
   sigaction(SIGINT, &note, &before);
-  const int status = ready_and_read(1);
+  const int status = ready_and_read();
   sigaction(SIGINT, &before, NULL);
   return status;
 }
@@ -239,7 +246,7 @@ static int do_catch_int(int argc, char** argv) {
 static int do_ignore_term(int argc, char** argv) {
   (void)argc, (void)argv;
   signal(SIGTERM, SIG_IGN);
-  return ready_and_read(0);
+  return ready_and_read();
 }
 
 /* A process that outlives the request has its standard output. */
@@ -251,7 +258,7 @@ static int do_hold_stdout(int argc, char** argv) {
 static int do_close_all(int argc, char** argv) {
   (void)argc, (void)argv;
   for (int fd = 3; fd < 1024; ++fd) close(fd);
-  return ready_and_read(0);
+  return ready_and_read();
 }
 
 static int do_limit(int argc, char** argv) {
