@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
@@ -14,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <optional>
@@ -23,6 +26,7 @@
 #include "image/image.h"
 #include "os/argv.h"
 #include "os/clock.h"
+#include "os/raw_syscall.h"
 
 namespace prewarm::bench {
 namespace {
@@ -49,16 +53,14 @@ struct Way {
   bool has_fixed_base = false;  // without address randomisation
 };
 
-// A mapping of memory that parent and child share, or of a descriptor.
-class Shared {
+// A mapping of a descriptor.
+class Mapping {
  public:
-  Shared(std::size_t size, int fd)
-      : size_(size),
-        at_(::mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                   fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED, fd, 0)) {}
-  Shared(const Shared&) = delete;
-  Shared& operator=(const Shared&) = delete;
-  ~Shared() {
+  Mapping(std::size_t size, int fd)
+      : size_(size), at_(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) {}
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping() {
     if (valid()) ::munmap(at_, size_);
   }
   bool valid() const { return at_ != MAP_FAILED; }
@@ -72,18 +74,54 @@ class Shared {
   void* at_;
 };
 
-// Writes the time down, becomes the program.
-[[noreturn]] void become(const Way& way, int go, std::atomic<std::int64_t>& begun) {
-  char order = 0;
-  const int null = ::open("/dev/null", O_RDWR);
-  if (null < 0 || ::read(go, &order, 1) != 1) ::_exit(127);
-  for (int fd = 0; fd <= 2; ++fd) ::dup2(null, fd);
-  if (way.has_fixed_base) ::personality(ADDR_NO_RANDOMIZE);
-  const auto argv = os::pointers(way.argv), environment = os::pointers(way.environment);
-  begun = os::now_ns();
-  ::execve(way.path.c_str(), argv.data(), environment.data());
-  ::_exit(127);
-}
+// A process that becomes the program when it is told to. Until then it shares the memory of whoever
+// makes it, as that of posix_spawn(3) does: its exec has no copy of that to take apart. It doesn't
+// sleep, either, as a shell's child doesn't.
+class Starter {
+ public:
+  explicit Starter(const Way& way)
+      : path_(way.path),
+        has_fixed_base_(way.has_fixed_base),
+        argv_(os::pointers(way.argv)),
+        environment_(os::pointers(way.environment)),
+        null_(::open("/dev/null", O_RDWR | O_CLOEXEC)) {}
+
+  // Its pid, or -1.
+  pid_t make() {
+    return ::clone(&Starter::run, stack_.data() + stack_.size(), CLONE_VM | SIGCHLD, this);
+  }
+  void go() { go_ = true; }
+  void give_up() { gives_up_ = true; }
+  // When it began to execute the program; once it has ended.
+  std::int64_t begun() const { return begun_; }
+
+ private:
+  // As in a signal handler: errno and all else is its maker's, too.
+  static int run(void* self) {
+    auto& s = *static_cast<Starter*>(self);
+    for (int fd = 0; fd <= 2; ++fd) os::raw_syscall(SYS_dup2, s.null_.get(), fd);
+    if (s.has_fixed_base_) os::raw_syscall(SYS_personality, ADDR_NO_RANDOMIZE);
+    while (!s.go_) {
+      const bool is_alone = os::raw_syscall(SYS_getppid) != s.maker_;
+      if (is_alone || s.gives_up_) return kNotStarted;
+    }
+    s.begun_ = os::now_ns();
+    os::raw_syscall(SYS_execve, os::arg(s.path_.c_str()), os::arg(s.argv_.data()),
+                    os::arg(s.environment_.data()));
+    return kNotStarted;
+  }
+
+  static constexpr int kNotStarted = 127;
+
+  const pid_t maker_ = ::getpid();
+  const std::string& path_;
+  const bool has_fixed_base_;
+  const std::vector<char*> argv_, environment_;
+  const os::Fd null_;
+  std::atomic<bool> go_ = false, gives_up_ = false;
+  std::atomic<std::int64_t> begun_ = 0;
+  alignas(16) std::array<char, 64 << 10> stack_;
+};
 
 // Samples the time when the process comes to the address.
 os::Fd watch_address(pid_t pid, std::uint64_t address) {
@@ -104,7 +142,7 @@ os::Fd watch_address(pid_t pid, std::uint64_t address) {
 }
 
 // The first sample: perf_event_header, and the time.
-std::optional<std::int64_t> first_time(const Shared& ring, std::size_t page) {
+std::optional<std::int64_t> first_time(const Mapping& ring, std::size_t page) {
   struct Sample {
     perf_event_header header;
     std::uint64_t time_ns;
@@ -122,28 +160,23 @@ struct StartTimes {
 
 os::Result<StartTimes> time_start(const Way& way) {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  const Shared shared(page, -1);
-  int ends[2];
-  if (!shared.valid() || ::pipe2(ends, O_CLOEXEC) != 0) return os::failed("start", way.path);
-  const os::Fd hear(ends[0]), tell(ends[1]);
-  auto& begun = *new (shared.as<void>()) std::atomic<std::int64_t>(0);
-  const pid_t pid = ::fork();
-  if (pid < 0) return os::failed("fork");
-  if (pid == 0) become(way, hear.get(), begun);
+  Starter starter(way);
+  const pid_t pid = starter.make();
+  if (pid < 0) return os::failed("make a process for", way.path);
   const os::Fd watched = watch_address(pid, way.entry);
   const int error = errno;
-  const Shared ring(3 * page, watched.get());
-  const bool told = watched.valid() && ring.valid() && ::write(tell.get(), "x", 1) == 1;
-  if (!told) ::kill(pid, SIGKILL);
+  const Mapping ring(3 * page, watched.get());
+  const bool watches = watched.valid() && ring.valid();
+  watches ? starter.go() : starter.give_up();
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   const auto ended = os::now_ns();
-  if (!told) return os::failed_with(error, "watch the start of", way.path);
+  if (!watches) return os::failed_with(error, "watch the start of", way.path);
   const auto came = first_time(ring, page);
   if (status != 0 || !came) return os::failed_with(0, "see the start of", way.path);
-  return StartTimes{static_cast<double>(*came - begun) / kNsPerUs,
-                    static_cast<double>(ended - begun) / kNsPerUs};
+  return StartTimes{static_cast<double>(*came - starter.begun()) / kNsPerUs,
+                    static_cast<double>(ended - starter.begun()) / kNsPerUs};
 }
 
 os::Result<std::vector<double>> sample(const Way& way, unsigned starts,

@@ -66,6 +66,13 @@ std::uint64_t string_end(const char* text) {
   return reinterpret_cast<std::uint64_t>(text + length_of(text)) + 1;
 }
 
+bool move_mappings(std::uint64_t from, std::uint64_t to, std::uint64_t size) {
+  const long at =
+      raw_syscall(SYS_mremap, static_cast<long>(from), static_cast<long>(size),
+                  static_cast<long>(size), MREMAP_MAYMOVE | MREMAP_FIXED, static_cast<long>(to));
+  return at == static_cast<long>(to);
+}
+
 }  // namespace
 
 Extent extent_of(std::uint64_t headers, std::uint64_t count, std::uint64_t base) {
@@ -146,12 +153,11 @@ bool move_vdso(const Restoration& r) {
   const auto& vdso = r.header->vdso;
   std::uint64_t from = r.stack.auxiliary.vdso->a_un.a_val - (vdso.code - vdso.address);
   std::uint64_t to = vdso.address;
+  // Linux 6.17 moves several mappings at once; one that can't moves none.
+  if (move_mappings(from, to, vdso.size)) return true;
   for (const auto size : vdso.part_sizes) {
     if (size == 0) break;
-    const long at =
-        raw_syscall(SYS_mremap, static_cast<long>(from), static_cast<long>(size),
-                    static_cast<long>(size), MREMAP_MAYMOVE | MREMAP_FIXED, static_cast<long>(to));
-    if (at != static_cast<long>(to)) return false;
+    if (!move_mappings(from, to, size)) return false;
     from += size;
     to += size;
   }

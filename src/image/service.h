@@ -95,6 +95,7 @@ class Service {
   bool pays(const Entry& entry, std::uint32_t fewest_regions) const;
   bool give_image(Connection& connection, Entry& entry, std::uint32_t fewest_regions, os::Fd pidfd);
   bool answer_map(Connection& connection, Refusal refusal, Entry* entry, os::Fd pidfd);
+  void hold(Entry& entry, os::Fd pidfd);
 
   // service_control.cc: what people ask.
   bool take_control(Connection& connection, std::string_view bytes);

@@ -76,7 +76,6 @@ bool Service::take_map(Connection& connection, Packet packet) {
   if (const Refusal refusal = refusal_of(s); refusal != Refusal::none) return refuse(refusal);
   const MapTarget target{os::FileIdentity::of(s), request.stack_limit, variant_of(request.flags),
                          std::string(path), std::string(preload)};
-  packet.descriptors[0].reset();
   return map(connection, target, request.flags, request.fewest_regions,
              std::move(packet.descriptors[1]));
 }
@@ -107,18 +106,11 @@ bool Service::give_image(Connection& connection, Entry& entry, std::uint32_t few
   return answer_map(connection, Refusal::none, &entry, std::move(pidfd));
 }
 
-// `entry`: null if refused. It is held by the process from before the answer is sent.
+// `entry`: null if refused. Else the process holds it from now on.
 bool Service::answer_map(Connection& connection, Refusal refusal, Entry* entry, os::Fd pidfd) {
-  Id reference = 0;
-  if (entry != nullptr) {
-    reference = ++last_id_;
-    if (has_descriptors(1) && add_to_poll(pidfd.get(), Kind::reference, reference, EPOLLIN)) {
-      references_.emplace(reference, Reference{std::move(pidfd), entry->id});
-      ++entry->references;
-    } else {
-      refusal = Refusal::too_busy;
-      entry = nullptr;
-    }
+  if (entry != nullptr && !has_descriptors(1)) {
+    refusal = Refusal::too_busy;
+    entry = nullptr;
   }
   MapAnswer answer;
   answer.refusal = static_cast<std::uint32_t>(refusal);
@@ -132,10 +124,10 @@ bool Service::answer_map(Connection& connection, Refusal refusal, Entry* entry, 
   }
   // Who doesn't read its answers isn't waited for.
   if (send_packet(connection.socket.get(), as_bytes(answer), descriptors, MSG_DONTWAIT) != 0) {
-    if (entry != nullptr) drop_reference(reference);
     return false;
   }
   if (entry != nullptr) {
+    hold(*entry, std::move(pidfd));
     entry->used = now_;
     ++entry->served;
     ++counters_.served;
@@ -143,6 +135,15 @@ bool Service::answer_map(Connection& connection, Refusal refusal, Entry* entry, 
     ++counters_.refusals[refusal];
   }
   return true;
+}
+
+// Until the process has ended. That comes after the answer, for which somebody waits. If it can't
+// be had, the image may be released while it is used; the process has mappings of its own.
+void Service::hold(Entry& entry, os::Fd pidfd) {
+  const Id reference = ++last_id_;
+  if (!add_to_poll(pidfd.get(), Kind::reference, reference, EPOLLIN)) return;
+  references_.emplace(reference, Reference{std::move(pidfd), entry.id});
+  ++entry.references;
 }
 
 }  // namespace prewarm::image

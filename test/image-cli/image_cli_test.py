@@ -8,6 +8,7 @@ import ctypes
 import functools
 import html.parser
 import json
+import mmap
 import os
 import pathlib
 import shutil
@@ -546,6 +547,35 @@ class ThroughLoader(ImageCase):
         explained = self.starts("--explain", "in_arena")
         self.assertEqual(explained.stdout, "stock\n")
         self.assertIn("its start is as short without", explained.stderr)
+
+
+class Traced(ImageCase):
+    def test_a_tracer_is_told_of_each_exec(self):
+        """One that has never stopped the process before."""
+        seize, options, go_on, exec_stop = 0x4206, 0x10, 7, signal.SIGTRAP | 4 << 8
+        ptrace = ctypes.CDLL(None).ptrace
+        ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+        tool = self.make()
+        self.image("build", tool)
+        self.assertEqual(self.explained(tool), "an image is used")
+        go = mmap.mmap(-1, 1)
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(os.open(os.devnull, os.O_RDWR), 1)
+            while go[0] == 0:  # to sleep here could be taken for a stop
+                pass
+            os.execve(PREWARM, ["prewarm", "exec", "--always", str(tool)], self.env)
+        self.assertEqual(ptrace(seize, pid, 0, options), 0)
+        go[0] = 1
+        executed = []
+        status = os.waitpid(pid, 0)[1]
+        while os.WIFSTOPPED(status):
+            if status >> 8 == exec_stop:
+                executed.append(os.readlink(f"/proc/{pid}/exe"))
+            ptrace(go_on, pid, 0, 0)
+            status = os.waitpid(pid, 0)[1]
+        self.assertEqual(os.waitstatus_to_exitcode(status), 3)
+        self.assertEqual((executed[0], executed[-1]), (str(PREWARM), str(tool)))
 
 
 class Doctor(ImageCase):
