@@ -88,6 +88,7 @@ class Starter {
 
   // Its pid, or -1.
   pid_t make() {
+    if (!null_.valid()) return -1;
     return ::clone(&Starter::run, stack_.data() + stack_.size(), CLONE_VM | SIGCHLD, this);
   }
   void go() { go_ = true; }
@@ -99,7 +100,7 @@ class Starter {
   // As in a signal handler: errno and all else is its maker's, too.
   static int run(void* self) {
     auto& s = *static_cast<Starter*>(self);
-    for (int fd = 0; fd <= 2; ++fd) os::raw_syscall(SYS_dup2, s.null_.get(), fd);
+    for (int fd = 0; fd <= 2; ++fd) os::raw_syscall(SYS_dup3, s.null_.get(), fd);
     if (s.has_fixed_base_) os::raw_syscall(SYS_personality, ADDR_NO_RANDOMIZE);
     while (!s.go_) {
       const bool is_alone = os::raw_syscall(SYS_getppid) != s.maker_;
@@ -167,7 +168,11 @@ os::Result<StartTimes> time_start(const Way& way) {
   const int error = errno;
   const Mapping ring(3 * page, watched.get());
   const bool watches = watched.valid() && ring.valid();
-  watches ? starter.go() : starter.give_up();
+  if (watches) {
+    starter.go();
+  } else {
+    starter.give_up();
+  }
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }

@@ -565,8 +565,9 @@ class Traced(ImageCase):
             while go[0] == 0:  # to sleep here could be taken for a stop
                 pass
             os.execve(PREWARM, ["prewarm", "exec", "--always", str(tool)], self.env)
-        self.assertEqual(ptrace(seize, pid, 0, options), 0)
+        seized = ptrace(seize, pid, 0, options)
         go[0] = 1
+        self.assertEqual(seized, 0)
         executed = []
         status = os.waitpid(pid, 0)[1]
         while os.WIFSTOPPED(status):
