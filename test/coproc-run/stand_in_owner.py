@@ -4,6 +4,7 @@ the descriptors of the request, and notes what it was asked. Written from docs/p
 
 import array
 import os
+import queue
 import signal
 import socket
 import struct
@@ -101,6 +102,11 @@ class Connection:
         values = dict(fields)
         environment = dict(value.split(b"=", 1) for name, value in fields if name == "env")
         arguments = [value for name, value in fields if name == "arg"]
+        # Before the program, which others may see run before this goes on.
+        started = queue.SimpleQueue()
+        finishing = threading.Thread(target=self.finish, args=(number, started), daemon=True)
+        finishing.start()
+        self.server.finishing.append(finishing)
         with self.lock:
             process = subprocess.Popen(
                 arguments, executable=values["program"], cwd=values["cwd"], env=environment,
@@ -108,13 +114,12 @@ class Connection:
                 stdin=streams[0], stdout=streams[1], stderr=streams[2],
             )  # fmt: skip
             self.running[number] = process
+        started.put(process)
         for descriptor in streams:
             os.close(descriptor)
-        finishing = threading.Thread(target=self.finish, args=(number, process))
-        finishing.start()
-        self.server.finishing.append(finishing)
 
-    def finish(self, number, process):
+    def finish(self, number, started):
+        process = started.get()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         with self.lock:
             del self.running[number]
