@@ -24,7 +24,7 @@ _SYSTEM_CALLS = {
     "munmap": 11, "mremap": 25, "prctl": 157, "capget": 125, "getrandom": 318,
     "prlimit64": 302, "faccessat": 269, "faccessat2": 439, "readlinkat": 267, "rseq": 334,
     "set_robust_list": 273, "getpid": 39, "pidfd_open": 434, "close_range": 436,
-    "lsm_list_modules": 459,
+    "lsm_list_modules": 461,
 }
 
 
