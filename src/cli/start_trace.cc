@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "image/tracee.h"
+#include "os/argv.h"
 #include "os/clock.h"
 #include "os/fd.h"
 
@@ -49,9 +50,7 @@ struct Child {
   ::dup2(nothing, STDIN_FILENO);
   ::dup2(nothing, STDOUT_FILENO);
   ::dup2(child.errors >= 0 ? child.errors : nothing, STDERR_FILENO);
-  std::vector<char*> argv;
-  for (const auto& word : child.words) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
+  const auto argv = os::pointers(child.words);
   if (child.variable != nullptr) ::putenv(const_cast<char*>(child.variable));
   if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0) {
     ::raise(SIGSTOP);

@@ -173,7 +173,7 @@ void Owner::take_request(Session& session, Service::Request request) {
     pool->plan = *plan;
     retire_replaced(*plan);
   }
-  if (pool->members.empty() && pool->backoff.until_ns() > now_) {
+  if (pool->is_deserted(now_)) {
     ++pool->refused;
     return refuse(Outcome::not_run(
         "backoff", "workers of " + plan->program + " keep dying: " + pool->last_failure));

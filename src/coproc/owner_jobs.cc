@@ -67,11 +67,8 @@ bool Owner::give(Pool& pool, Member& member, Job& job) {
 
 void Owner::start_workers(Pool& pool) {
   if (stopping_) return;
-  if (pool.backoff.until_ns() > now_) {
-    // Nobody is there, and nobody will come. What else waits may be served by those who are there.
-    if (pool.members.empty()) refuse_queue(pool, "start", pool.last_failure);
-    return;
-  }
+  if (pool.is_deserted(now_)) return refuse_queue(pool, "start", pool.last_failure);
+  if (pool.backoff.until_ns() > now_) return;  // who is there may serve what waits
   std::size_t capacity = 0;
   std::size_t ready = 0;
   std::size_t living = 0;

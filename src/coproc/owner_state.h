@@ -71,6 +71,8 @@ struct Owner::Pool {
   std::vector<std::unique_ptr<Member>> members;
   Backoff backoff;
   std::string last_failure;
+  // Nobody is there, and for now nobody will come.
+  bool is_deserted(Clock now) const { return members.empty() && backoff.until_ns() > now; }
   Clock used = 0;
   unsigned concurrent = 1;  // of its workers, as far as is known
   // For `prewarm pool stats`.
